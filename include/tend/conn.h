@@ -1,0 +1,185 @@
+/*
+ * A connection: one client, with buffers, deadlines and addresses, and the same calls whatever the
+ * transport (tcp, unix, later tls) and whatever the personality.
+ *
+ * In a blocking personality (Single, INET, Fork, PreForkSimple, PreFork) a call that cannot go on
+ * waits until the connection's deadline and then returns -ETIMEDOUT. Output is buffered: it leaves
+ * when the buffer is full, before a call waits for input, on tend_flush() and when the handler
+ * returns.
+ *
+ * Errors are negative errno values. These are common to all calls that read or write:
+ *	-ETIMEDOUT   a deadline passed (options first_byte_timeout, idle_timeout, connection_timeout)
+ *	-ECANCELED   the server was told to stop now; finish and return
+ *	-ECONNRESET, -EPIPE   the client is gone
+ *	-ENOTCONN    the connection was closed by tend_close() or tend_abort() before
+ *
+ * Context, for all of this header: the process or thread that serves the connection, inside the
+ * hooks that are handed it. A connection is freed after `closed` has run.
+ */
+#ifndef TEND_CONN_H
+#define TEND_CONN_H
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include <tend/base.h>
+
+TEND_BEGIN_DECLS
+
+/* ---- input ---- */
+
+/*
+ * Reads what is there, at most `size` bytes, waiting for the first. Returns the count, 0 when the
+ * client has finished sending, or -errno.
+ */
+TEND_API ssize_t tend_read(struct tend_conn *c, void *into, size_t size);
+
+/*
+ * Reads a line. Stores a pointer to its text, NUL-terminated and without "\n" or "\r\n", and
+ * returns its length plus one: 1 for an empty line, 0 when the client has finished sending. A last
+ * line that lacks its newline counts as a line. Binary zeros are kept; the length tells.
+ * The text belongs to the connection and is valid until the next call that reads.
+ *
+ * -EMSGSIZE: the line is longer than the option max_line (default 64 KiB) allows. It is not
+ * consumed: further calls say the same until tend_read() takes the bytes.
+ */
+TEND_API ssize_t tend_getline(struct tend_conn *c, char **line);
+
+/* Why tend_read_until() returned. */
+enum tend_until {
+	TEND_UNTIL_ERROR,
+	TEND_UNTIL_TERMINATOR, /* 1, as in Net::Server's read_until (NS-CIO-08) */
+	TEND_UNTIL_LIMIT,      /* 2 */
+	TEND_UNTIL_END,        /* the client finished sending first (NS-CIO-09) */
+};
+
+/*
+ * Reads up to and including `terminator`, or until `limit` bytes are there, whichever is first.
+ * `terminator` may be NULL, or `limit` 0 for the option max_line, but not both (-EINVAL). The data
+ * is NUL-terminated, belongs to the connection and is valid until the next call that reads.
+ * Returns its length (0 is possible only at the end of input) or -errno; `why` may be NULL.
+ */
+TEND_API ssize_t tend_read_until(struct tend_conn *c, const char *terminator, size_t limit,
+	char **data, enum tend_until *why);
+
+/*
+ * Puts bytes in front of the input: they are what is read next. Copies. -ENOMEM, -ENOTCONN.
+ */
+TEND_API int tend_unread(struct tend_conn *c, const void *data, size_t size);
+
+/* ---- output ---- */
+
+/* Sends bytes. Returns `size`, all of them accepted, or -errno. */
+TEND_API ssize_t tend_write(struct tend_conn *c, const void *data, size_t size);
+
+/* Sends formatted text. Returns the bytes it came to, or -errno (-EINVAL: a bad format). */
+TEND_API ssize_t tend_printf(struct tend_conn *c, const char *format, ...) TEND_PRINTF(2, 3);
+TEND_API ssize_t tend_vprintf(struct tend_conn *c, const char *format, va_list args)
+	TEND_PRINTF(2, 0);
+
+/* Hands all buffered output to the kernel, waiting as long as idle_timeout allows. 0 or -errno. */
+TEND_API int tend_flush(struct tend_conn *c);
+
+/*
+ * Flushes and ends the output: the client reads end of file. Input goes on. 0 or -errno.
+ */
+TEND_API int tend_shutdown(struct tend_conn *c);
+
+/*
+ * Flushes and closes. If the client may still be sending, waits (at most linger_timeout) for it to
+ * stop, so that the last answer is not lost to a reset. A handler need not call it: returning does.
+ */
+TEND_API void tend_close(struct tend_conn *c);
+
+/* Closes at once; unsent output is lost and the client of a TCP connection sees a reset. */
+TEND_API void tend_abort(struct tend_conn *c);
+
+/* ---- time ---- */
+
+/*
+ * Sets how long a call may wait for this client, in seconds; TEND_NONE is for ever, 0 restores
+ * the option idle_timeout.
+ */
+TEND_API void tend_set_timeout(struct tend_conn *c, double seconds);
+
+/* Lets the connection end `seconds` from now whatever happens; TEND_NONE: no such limit. */
+TEND_API void tend_set_deadline(struct tend_conn *c, double seconds);
+
+/*
+ * Waits until there is input to read, or end of file. Returns 1, or 0 when `seconds` have passed,
+ * or -errno. Flushes output first.
+ */
+TEND_API int tend_wait_readable(struct tend_conn *c, double seconds);
+
+/* Sleeps without holding up other clients where the personality has several. 0 or -ECANCELED. */
+TEND_API int tend_sleep(struct tend_conn *c, double seconds);
+
+/* ---- who and where ---- */
+
+/*
+ * Addresses as text, static for the life of the connection: "192.0.2.1:4711", "[::1]:4711",
+ * "unix:/run/x.sock", "unix:" for a client without a path. Never NULL.
+ */
+TEND_API const char *tend_peer(struct tend_conn *c);
+TEND_API const char *tend_local(struct tend_conn *c);
+
+/* The parts. The host of a unix client is "", its port 0. */
+TEND_API const char *tend_peer_host(struct tend_conn *c);
+TEND_API unsigned    tend_peer_port(struct tend_conn *c);
+TEND_API const char *tend_local_host(struct tend_conn *c);
+TEND_API unsigned    tend_local_port(struct tend_conn *c);
+
+/* The peer's address itself. Returns its length, 0 when there is none. */
+TEND_API socklen_t tend_peer_sockaddr(struct tend_conn *c, struct sockaddr_storage *into);
+
+/* The protocol of the listener, upper case: "TCP", "UNIX", ... */
+TEND_API const char *tend_conn_proto(struct tend_conn *c);
+
+/* The port or path that the listener was configured with (NS-BND-11). */
+TEND_API const char *tend_conn_service(struct tend_conn *c);
+
+TEND_API struct tend_server *tend_conn_server(struct tend_conn *c);
+
+/* The descriptor of the socket; it stays the connection's own. -1 after tend_close(). */
+TEND_API int tend_conn_fd(struct tend_conn *c);
+
+/*
+ * A pointer of yours that goes with the connection. `release` (may be NULL) is called with it when
+ * it is replaced and after `closed` has run.
+ */
+TEND_API void  tend_conn_set_data(struct tend_conn *c, void *data, void (*release)(void *));
+TEND_API void *tend_conn_data(struct tend_conn *c);
+
+/* ---- other ways to read and write ---- */
+
+/*
+ * Two standard streams over the connection, through its buffers and its transport, so that fgets()
+ * and fprintf() obey its deadlines. They belong to the connection and are flushed and closed with
+ * it; do not fclose() them. 0 or -ENOMEM. Mixing them with the calls above needs fflush() between.
+ */
+TEND_API int tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out);
+
+/* How tend_conn_exec() runs a program. All zero is a good default. */
+struct tend_exec {
+	char *const *environment; /* "NAME=value", NULL-terminated; NULL: the server's own */
+	bool         stderr_to_log; /* standard error stays the server's instead of the client */
+	double       half_close_timeout; /* how long a program may run on without sending after
+	                                    the client has finished sending, seconds; 0: 10 */
+	double       kill_timeout; /* between TERM and KILL once the client is gone; 0: 2 */
+	void        *reserved[4];
+};
+
+/*
+ * Runs a program with the client as its standard input, output and error, as inetd does, in a
+ * process group of its own and with the environment of UCSPI-TCP or UCSPI-UNIX (PROTO, TCPREMOTEIP,
+ * ...) added. Nothing else of the server is inherited: no descriptor, no signal disposition.
+ * Waits until the program ends; when the client leaves or the server stops, the program is sent
+ * TERM and then KILL. Returns the wait status (as of waitpid()) or -errno: -ENOENT or -EACCES when
+ * `argv[0]`, searched for in PATH, cannot be run, -EAGAIN or -ENOMEM when no process can be had.
+ * `options` may be NULL.
+ */
+TEND_API int tend_conn_exec(struct tend_conn *c, char *const argv[], const struct tend_exec *options);
+
+TEND_END_DECLS
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * What you write: a description of your server. All members may be left zero; zero means the
+ * default everywhere. The description is constant and must outlive the server made from it.
+ */
+#ifndef TEND_SERVICE_H
+#define TEND_SERVICE_H
+
+#include <tend/base.h>
+#include <tend/log.h>
+#include <tend/options.h>
+
+TEND_BEGIN_DECLS
+
+/* What a child process is for. */
+enum tend_child_kind {
+	TEND_CHILD_FORK,    /* serves one connection (Fork) */
+	TEND_CHILD_WORKER,  /* accepts connections itself (PreForkSimple, PreFork) */
+	TEND_CHILD_DEQUEUE, /* runs the dequeue hook */
+};
+
+/*
+ * The moments of a server's life, in their order. Each says where it runs. A hook that returns int
+ * returns 0 to go on, or what tend_server_fail() returned to refuse; in the parent before the loop
+ * that ends the start.
+ */
+struct tend_hooks {
+	/* Parent, before options are read: tend_server_set() here is as strong as the code. */
+	int (*configure)(struct tend_server *srv);
+	/* Parent, options read and checked, log open. May check and change options. */
+	int (*configured)(struct tend_server *srv);
+	/* Parent, sockets bound, still with the privileges of the start. */
+	int (*bound)(struct tend_server *srv);
+	/* Parent, privileges dropped, about to loop. */
+	int (*ready)(struct tend_server *srv);
+
+	/* Parent, before each fork. `left`: how many this batch still starts, with this one. */
+	void (*before_spawn)(struct tend_server *srv, enum tend_child_kind kind, unsigned left);
+	/* Parent, after each fork. Always before child_died of the same pid. */
+	void (*child_born)(struct tend_server *srv, pid_t pid, enum tend_child_kind kind);
+	/* Child, its first and its last moment. child_exit runs on every regular end. */
+	int (*child_start)(struct tend_server *srv, enum tend_child_kind kind);
+	void (*child_exit)(struct tend_server *srv, enum tend_child_kind kind);
+	/* Parent: a child of the server ended; `status` as of waitpid(). */
+	void (*child_died)(struct tend_server *srv, pid_t pid, int status);
+	/* Parent: a child ended that the server did not start. */
+	void (*stranger_died)(struct tend_server *srv, pid_t pid, int status);
+	/* Parent and child: `idle_period` passed without anything to do. */
+	void (*idle)(struct tend_server *srv);
+	void (*child_idle)(struct tend_server *srv);
+	/* Parent: a child called tend_tell_parent() (option child_communication). */
+	void (*child_spoke)(struct tend_server *srv, pid_t pid, const void *data, size_t size);
+
+	/* The process that accepts, each time before it waits for a connection. */
+	void (*before_accept)(struct tend_server *srv);
+	/* The process that accepts: accept failed with errno `error`; it tries again by itself. */
+	void (*accept_failed)(struct tend_server *srv, int error);
+
+	/* From here on: the process or thread that serves the connection, once per connection. */
+	void (*accepted)(struct tend_conn *c);
+	/* Asked after the access rules have allowed; false denies. */
+	bool (*allow)(struct tend_conn *c);
+	/* Instead of `process` for a connection that was denied. */
+	void (*denied)(struct tend_conn *c);
+	/* Instead of `process` when a limit refuses the connection; the process that accepts. */
+	void (*full)(struct tend_conn *c);
+	/* The TLS handshake failed; `reason` says why. Only `closed` follows. */
+	void (*tls_failed)(struct tend_conn *c, const char *reason);
+	/* The work, written with blocking calls. */
+	void (*process)(struct tend_conn *c);
+	/* The work for one datagram. */
+	void (*datagram)(struct tend_conn *c, const void *data, size_t size);
+	/* The work, evented (Multiplex). */
+	void (*readable)(struct tend_conn *c);
+	void (*drained)(struct tend_conn *c);
+	void (*ended)(struct tend_conn *c);
+	void (*failed)(struct tend_conn *c, int error);
+	void (*timed_out)(struct tend_conn *c);
+	/* Served or denied; the client is still connected. */
+	void (*processed)(struct tend_conn *c, bool allowed);
+	/* The connection is closed; addresses and user data can still be read. On every path. */
+	void (*closed)(struct tend_conn *c);
+
+	/* A child of its own, every check_for_dequeue seconds. */
+	void (*dequeue)(struct tend_server *srv);
+	/* Parent or child, from the loop, never inside another hook: HUP, USR1, USR2 and the
+	   signals of sig_passthrough. */
+	void (*signal)(struct tend_server *srv, int signo);
+
+	/* Parent: about to stop; all children are gone. */
+	void (*stopping)(struct tend_server *srv);
+	void (*children_gone)(struct tend_server *srv);
+	/* Parent: around a restart. */
+	void (*before_restart)(struct tend_server *srv);
+	void (*after_restart)(struct tend_server *srv);
+
+	/* Any process: the server cannot go on; `text` says why. Before it is logged. */
+	void (*fatal)(struct tend_server *srv, const char *text);
+	/* Any process: takes the place of the log file. One line, escaped, without newline. */
+	void (*log)(struct tend_server *srv, enum tend_log_level level, const char *line);
+
+	void *reserved[8];
+};
+
+/* One place to listen, in parts instead of as a string; ends with one whose port is NULL. */
+struct tend_listen {
+	const char *port;  /* number, service name or path; "0": the kernel chooses */
+	const char *host;  /* NULL: as the option host says */
+	const char *proto; /* NULL: as the option proto says */
+	const char *ipv;   /* NULL: as the option ipv says */
+	int         backlog;
+	void       *reserved[3];
+};
+
+/*
+ * The options that every server has, as set in code; they beat the command line. Text options with
+ * several values are written with commas: "7007, [::1]:7008/tls". doc/tend.conf.5 has each option's
+ * meaning, unit and default; names are the same everywhere.
+ */
+struct tend_config {
+	/* where to listen */
+	const char *port;
+	const char *host;
+	const char *proto;
+	const char *ipv;
+	const struct tend_listen *listen_at; /* instead of port */
+	int         listen;                  /* backlog */
+
+	/* how to serve */
+	const char *personality; /* the option server_type */
+	int         max_servers;
+	int         min_servers;
+	int         min_spare_servers;
+	int         max_spare_servers;
+	int         max_requests;
+	int         max_requests_jitter;
+	double      check_for_dead;
+	double      check_for_waiting;
+	double      check_for_spawn;
+	double      min_child_ttl;
+	double      idle_to_minimum;
+	double      dismiss_interval;
+	double      idle_period;
+	bool        child_communication;
+	const char *serialize;
+	const char *lock_file;
+	int         max_dequeue;
+	double      check_for_dequeue;
+	const char *sig_passthrough;
+	bool        no_close_by_child;
+	bool        no_client_stdout;
+	bool        multi_port;
+
+	/* what a client may do */
+	double handshake_timeout;
+	double first_byte_timeout;
+	double idle_timeout;
+	double connection_timeout;
+	double linger_timeout;
+	int    max_line; /* bytes */
+
+	/* who may come; patterns cannot be given in a comma list: one each here, more by
+	   tend_server_set() in `configure` or in a conf file */
+	const char *allow;
+	const char *deny;
+	const char *cidr_allow;
+	const char *cidr_deny;
+	const char *reverse_lookups;
+	const char *double_reverse_lookups;
+
+	/* as whom and where to run */
+	const char *user;
+	const char *group;
+	const char *chroot;
+	bool        background;
+	bool        setsid;
+	const char *pid_file;
+
+	/* log */
+	int         log_level; /* TEND_NONE: silent */
+	const char *log_file;
+
+	/* stopping */
+	double stop_timeout;
+	double graceful_timeout;
+	bool   leave_children_open_on_hup;
+
+	const char *conf_file;
+
+	void *reserved[16];
+};
+
+struct tend_service {
+	const char               *name; /* in messages; NULL: the base name of the program */
+	struct tend_config        config;
+	struct tend_hooks         hooks;
+	const struct tend_option *options;  /* your own, ended by TEND_END; or NULL */
+	const char *const        *defaults; /* "key", "value", ..., NULL: weaker than the conf file */
+	const char               *about;    /* one line for --help */
+	bool                      keep_leftovers; /* tend_main() takes unknown arguments for yours */
+	void                     *data;     /* tend_server_data() gives it back */
+	void                     *reserved[8];
+};
+
+TEND_END_DECLS
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * A buffer of bytes: appended at the end, consumed from the front, always followed by a NUL byte
+ * that is not counted. Empty buffers hold no memory unless reserved. Zeroed storage is a valid,
+ * empty buffer.
+ */
+#ifndef TEND_BASE_BUF_H
+#define TEND_BASE_BUF_H
+
+#include <stdarg.h>
+#include <string.h>
+
+#include <tend/base.h>
+
+struct buf {
+	char  *base;  /* the allocation */
+	size_t start; /* first byte not yet consumed */
+	size_t end;   /* one past the last byte */
+	size_t size;  /* of the allocation, without the NUL's place */
+};
+
+void buf_done(struct buf *b);
+/* Makes room for `more` bytes at the end. 0 or -ENOMEM; the buffer is unchanged on failure. */
+int buf_reserve(struct buf *b, size_t more);
+int buf_append(struct buf *b, const void *data, size_t size);
+int buf_append_text(struct buf *b, const char *text);
+int buf_printf(struct buf *b, const char *format, ...) TEND_PRINTF(2, 3);
+int buf_vprintf(struct buf *b, const char *format, va_list args) TEND_PRINTF(2, 0);
+/* Puts bytes in front of the first. */
+int buf_prepend(struct buf *b, const void *data, size_t size);
+/* Takes the string; the caller frees it. NULL when out of memory. The buffer is empty after. */
+char *buf_take(struct buf *b);
+
+static inline char *
+buf_data(const struct buf *b)
+{
+	return b->base != NULL ? b->base + b->start : (char *)"";
+}
+
+static inline size_t
+buf_length(const struct buf *b)
+{
+	return b->end - b->start;
+}
+
+/* The room behind the last byte, after buf_reserve(). */
+static inline char *
+buf_room(struct buf *b)
+{
+	return b->base + b->end;
+}
+
+static inline size_t
+buf_room_size(const struct buf *b)
+{
+	return b->size - b->end;
+}
+
+/* `n` bytes were written into the room. */
+static inline void
+buf_added(struct buf *b, size_t n)
+{
+	b->end += n;
+	b->base[b->end] = '\0';
+}
+
+static inline void
+buf_consume(struct buf *b, size_t n)
+{
+	b->start += n;
+	if (b->start == b->end)
+		b->start = b->end = 0;
+}
+
+static inline void
+buf_clear(struct buf *b)
+{
+	b->start = b->end = 0;
+}
+
+#endif

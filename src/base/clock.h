@@ -1,0 +1,58 @@
+/* Time. Inside the library it is int64_t nanoseconds of the monotonic clock. */
+#ifndef TEND_BASE_CLOCK_H
+#define TEND_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define CLOCK_SECOND INT64_C(1000000000)
+#define CLOCK_MILLISECOND INT64_C(1000000)
+#define CLOCK_NEVER INT64_MAX
+
+/* Now, on the monotonic clock. */
+static inline int64_t
+clock_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
+}
+
+/* Seconds as nanoseconds; what is too large, not a number or negative saturates. */
+static inline int64_t
+clock_from_seconds(double seconds)
+{
+	if (!(seconds > 0))
+		return 0;
+	return seconds < 9e9 ? (int64_t)(seconds * 1e9) : CLOCK_NEVER;
+}
+
+static inline double
+clock_to_seconds(int64_t ns)
+{
+	return (double)ns / 1e9;
+}
+
+/* `ns` from `now`, CLOCK_NEVER when that is beyond the end of time. */
+static inline int64_t
+clock_after(int64_t now, int64_t ns)
+{
+	return ns >= CLOCK_NEVER - now ? CLOCK_NEVER : now + ns;
+}
+
+/* Milliseconds for poll() until `deadline`, rounded up so that no wait ends early; -1 for never. */
+static inline int
+clock_poll_timeout(int64_t now, int64_t deadline)
+{
+	int64_t ms;
+
+	if (deadline == CLOCK_NEVER)
+		return -1;
+	if (deadline <= now)
+		return 0;
+	ms = (deadline - now + CLOCK_MILLISECOND - 1) / CLOCK_MILLISECOND;
+	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+#endif
