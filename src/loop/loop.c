@@ -1,0 +1,289 @@
+/*
+ * The loop itself: its life, its turns and what it counts. The steps of a turn belong to the other
+ * files of this folder; this one owns their order (see tend/loop.h).
+ */
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+
+const struct poller *const pollers[] = {
+#if HAVE_EPOLL_CREATE1
+	&poller_epoll,
+#endif
+	&poller_poll,
+	NULL,
+};
+
+static const struct poller *
+find_poller(const char *name)
+{
+	size_t i;
+
+	if (name == NULL)
+		return pollers[0];
+	for (i = 0; pollers[i] != NULL; i++)
+		if (strcmp(pollers[i]->name, name) == 0)
+			return pollers[i];
+	return NULL;
+}
+
+static int
+open_loop(struct tend_loop *loop, const struct poller *poller)
+{
+	int r;
+
+	loop->poller = poller;
+	loop->poller_state = calloc(1, poller->size);
+	if (loop->poller_state == NULL)
+		return -ENOMEM;
+	r = poller->open(loop);
+	if (r < 0)
+		goto free_state;
+	r = channel_open(loop);
+	if (r < 0)
+		goto close_poller;
+	return 0;
+
+close_poller:
+	poller->close(loop);
+free_state:
+	free(loop->poller_state);
+	return r;
+}
+
+struct tend_loop *
+tend_loop_new(const char *name)
+{
+	const struct poller *poller = find_poller(name);
+	struct tend_loop *loop;
+	int r;
+
+	if (poller == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	loop = calloc(1, sizeof(*loop));
+	if (loop == NULL)
+		return NULL;
+	loop->timeout = CLOCK_NEVER;
+	link_head_init(&loop->signals);
+	link_head_init(&loop->signals_now);
+	link_head_init(&loop->later);
+	link_head_init(&loop->later_now);
+	timers_init(loop);
+	child_watches_init(loop);
+	r = open_loop(loop, poller);
+	if (r < 0) {
+		free(loop->slots);
+		free(loop);
+		errno = -r;
+		return NULL;
+	}
+	return loop;
+}
+
+static void
+destroy(struct tend_loop *loop)
+{
+	loop->poller->close(loop);
+	free(loop->poller_state);
+	free(loop->slots);
+	free(loop);
+}
+
+void
+tend_loop_free(struct tend_loop *loop)
+{
+	if (loop == NULL || loop->doomed)
+		return;
+	child_watches_done(loop);
+	signals_done(loop);
+	later_done(loop);
+	timers_done(loop);
+	channel_close(loop);
+	watches_done(loop);
+	loop->hook = NULL;
+	if (loop->turning)
+		loop->doomed = true;
+	else
+		destroy(loop);
+}
+
+const char *
+tend_loop_poller(const struct tend_loop *loop)
+{
+	return loop->poller->name;
+}
+
+/* How long this turn may wait. What was asked for since the last wait is honoured here. */
+static int64_t
+wait_limit(struct tend_loop *loop, int64_t limit)
+{
+	int64_t next, now;
+
+	if (loop->stopping || loop->hurry || loop->children_due || !link_is_empty(&loop->later) ||
+	    signals_are_collected(loop))
+		return 0;
+	if (limit > loop->timeout)
+		limit = loop->timeout;
+	next = timers_next(loop);
+	if (limit == 0 || next == CLOCK_NEVER)
+		return limit;
+	now = loop_clock(loop);
+	if (next <= now)
+		return 0;
+	return limit < next - now ? limit : next - now;
+}
+
+/* Steps 3 to 8. */
+static void
+deliver(struct tend_loop *loop, bool timers_ran)
+{
+	loop_signals_collect(loop);
+	loop->hurry = false;
+	if (!timers_ran && loop->wheel.count > 0)
+		timers_collect(loop, loop_now(loop));
+	signals_run(loop);
+	watches_dispatch(loop);
+	child_watches_run(loop);
+	timers_run(loop);
+	later_run(loop);
+	if (loop->hook != NULL)
+		loop->hook(loop, loop->hook_data);
+}
+
+static int
+take_turn(struct tend_loop *loop, int64_t limit)
+{
+	bool timers_ran = false;
+	int r = 0;
+
+	loop->turning = true;
+	loop->now_known = false;
+	loop->stats.turns++;
+	if (loop->wheel.count > 0) {
+		timers_ran = timers_collect(loop, loop_now(loop));
+		timers_run(loop);
+	}
+	if (!loop->doomed) {
+		loop->fired_count = loop->fired_at = 0;
+		/* No turn waits after a callback: the caller may have waited for just that. */
+		r = loop->poller->wait(loop, timers_ran ? 0 : wait_limit(loop, limit));
+		loop->now_known = false;
+		if (r == 0)
+			deliver(loop, timers_ran);
+	}
+	loop->turning = false;
+	return r;
+}
+
+int
+tend_loop_turn(struct tend_loop *loop, double seconds)
+{
+	int r;
+
+	if (loop->turning || loop->running)
+		return -EBUSY;
+	r = take_turn(loop, seconds < 0 ? CLOCK_NEVER : clock_from_seconds(seconds));
+	loop->stopping = false;
+	if (loop->doomed)
+		destroy(loop);
+	return r;
+}
+
+int
+tend_loop_run(struct tend_loop *loop)
+{
+	int r = 0;
+
+	if (loop->turning || loop->running)
+		return -EBUSY;
+	loop->running = true;
+	while (r == 0 && !loop->stopping && !loop->doomed)
+		r = take_turn(loop, CLOCK_NEVER);
+	loop->running = false;
+	loop->stopping = false;
+	if (loop->doomed)
+		destroy(loop);
+	return r;
+}
+
+void
+tend_loop_stop(struct tend_loop *loop)
+{
+	loop->stopping = true;
+}
+
+int
+tend_loop_after_fork(struct tend_loop *loop)
+{
+	int r;
+
+	loop->fired_count = loop->fired_at = 0;
+	loop->running = loop->turning = loop->stopping = loop->hurry = false;
+	r = channel_after_fork(loop);
+	if (r < 0)
+		return r;
+	/* Until this is done, removing a descriptor would remove it from the parent's poller. */
+	r = loop->poller->after_fork(loop);
+	if (r < 0)
+		return r;
+	child_watches_done(loop);
+	return 0;
+}
+
+void
+loop_abandon(const struct tend_loop *loop)
+{
+	int fd = loop->poller->descriptor(loop);
+
+	if (fd >= 0)
+		close(fd);
+	close(atomic_load(&loop->channel.in));
+	close(atomic_load(&loop->channel.out));
+}
+
+double
+tend_loop_now(struct tend_loop *loop)
+{
+	return clock_to_seconds(loop_now(loop));
+}
+
+void
+tend_loop_set_timeout(struct tend_loop *loop, double seconds)
+{
+	loop->timeout = seconds < 0 ? CLOCK_NEVER : clock_from_seconds(seconds);
+}
+
+void
+tend_loop_set_turn_hook(struct tend_loop *loop, tend_turn_fn fn, void *data)
+{
+	loop->hook = fn;
+	loop->hook_data = data;
+}
+
+void
+tend_loop_stats(const struct tend_loop *loop, struct tend_loop_stats *into)
+{
+	*into = loop->stats;
+	into->timers = loop->wheel.count;
+	/* What the loop watches for itself is not the caller's. */
+	into->watches -= loop->channel_watch.loop != NULL;
+	into->signals -= loop->child_signal.loop != NULL;
+}
+
+void
+tend_loop_profile(struct tend_loop *loop, bool on)
+{
+	loop->profiling = on;
+	if (!on)
+		return;
+	loop->stats.calls = 0;
+	loop->stats.seconds = 0;
+	memset(loop->stats.took, 0, sizeof(loop->stats.took));
+}

@@ -1,0 +1,199 @@
+/*
+ * The inside of a loop, shared by the files of this folder, and what the layers above may use of
+ * it: loop_now(), timer_start_at() and the signals of blocking handlers.
+ */
+#ifndef TEND_LOOP_LOOP_H
+#define TEND_LOOP_LOOP_H
+
+#include <assert.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "loop/link.h"
+#include "loop/poller.h"
+
+/* ---- for the layers above ---- */
+
+/* Now, read once a turn. */
+static inline int64_t loop_now(struct tend_loop *loop);
+/* Like tend_timer_start() at a point of time, without reading the clock. */
+void timer_start_at(struct tend_loop *loop, struct tend_timer *t, int64_t at);
+
+/*
+ * For code that blocks outside of the loop: a descriptor that is readable while signals (or a
+ * tend_loop_wake()) are pending.
+ */
+int loop_signal_fd(const struct tend_loop *loop);
+/* Empties that descriptor without running callbacks; the next turn delivers, and does not wait. */
+void loop_signals_collect(struct tend_loop *loop);
+/* True for a signal that is watched on this loop and not yet delivered. */
+bool loop_signal_pending(const struct tend_loop *loop, int signo);
+/*
+ * Stops every signal watch of the loop without putting dispositions back: the handler stays in
+ * place and finds nobody, so that a child is not killed by what its parent used to catch. Drops
+ * what is pending.
+ */
+void loop_reset_signals(struct tend_loop *loop);
+/* The same, and what nobody watches any more gets its default: for a child about to be another. */
+void loop_default_signals(struct tend_loop *loop);
+
+/*
+ * In a child that has no use for its parent's loop: closes the descriptors and touches nothing else.
+ * The memory stays shared with the parent as long as neither writes to it, and is not given back.
+ */
+void loop_abandon(const struct tend_loop *loop);
+
+/* ---- the parts ---- */
+
+#define LOOP_BATCH 1024
+
+/* What is known of one descriptor. `set` is what the poller has been told. */
+struct slot {
+	struct tend_watch *watch;
+	uint32_t           generation; /* changes with every start and stop */
+	uint8_t            set;
+	uint8_t            told; /* TEND_ERROR and TEND_HANGUP that were delivered and last */
+};
+
+struct fired {
+	int      fd;
+	uint32_t generation;
+	unsigned events;
+};
+
+#define WHEEL_BITS 6
+#define WHEEL_SLOTS (1 << WHEEL_BITS)
+#define WHEEL_LEVELS 8
+#define WHEEL_TICK_BITS 20 /* a tick is 2^20 ns, a little more than a millisecond */
+
+struct wheel {
+	uint64_t         elapsed;          /* the tick up to which everything was taken out */
+	uint64_t         used[WHEEL_LEVELS]; /* bits of slots that may hold timers */
+	size_t           count;            /* timers started, due ones included */
+	int64_t          next;             /* nothing is due before; valid while next_known */
+	bool             next_known;
+	bool             next_exact; /* some timer is due at `next`; else one of its slot, later */
+	bool             sorted; /* the slot of `elapsed` on level 0 is in order of time */
+	struct tend_link due;    /* taken out, to be run in this turn */
+	struct tend_link slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+#define SIGNAL_WORDS ((NSIG + 31) / 32)
+
+/* The way of signals and wakes into one loop; written to by handlers and by other threads. */
+struct channel {
+	_Atomic(struct channel *) next;
+	atomic_int                pid; /* of the process it belongs to: a child has its own */
+	atomic_int                in, out;
+	atomic_bool               woken;
+	atomic_uint               wanted[SIGNAL_WORDS];
+	atomic_uint               pending[SIGNAL_WORDS];
+};
+
+#define CHILD_BUCKETS 64
+
+struct tend_loop {
+	const struct poller *poller;
+	void                *poller_state;
+	int64_t              now;
+	int64_t (*clock)(void); /* a test may put its own here */
+	int64_t      timeout;   /* no wait is longer */
+	tend_turn_fn hook;
+	void        *hook_data;
+
+	bool now_known; /* in this turn */
+	bool running;   /* inside tend_loop_run() */
+	bool turning;   /* inside a turn */
+	bool stopping;
+	bool hurry;  /* the next wait is none: somebody called tend_loop_wake() */
+	bool doomed; /* to be freed at the end of the turn */
+	bool profiling;
+	bool children_due; /* some child may have ended */
+
+	struct slot *slots;
+	size_t       slot_count;
+	size_t       fired_count, fired_at;
+
+	struct tend_link   signals; /* all of them, in the order they were started */
+	unsigned           collected[SIGNAL_WORDS];
+	struct channel     channel;
+	struct tend_watch  channel_watch;
+	struct tend_link   signals_now; /* those of the number that is being delivered */
+	struct tend_link   later, later_now;
+	struct tend_link   children[CHILD_BUCKETS];
+	struct tend_signal child_signal;
+
+	struct tend_loop_stats stats;
+	struct wheel           wheel;
+	struct fired           fired[LOOP_BATCH];
+};
+
+static inline int64_t
+loop_clock(const struct tend_loop *loop)
+{
+	return loop->clock != NULL ? loop->clock() : clock_now();
+}
+
+static inline int64_t
+loop_now(struct tend_loop *loop)
+{
+	if (!loop->now_known || !loop->turning) {
+		loop->now = loop_clock(loop);
+		loop->now_known = true;
+	}
+	return loop->now;
+}
+
+/* True when a signal or a wake has come and no turn has delivered it yet. Makes no system call. */
+static inline bool
+loop_signal_seen(const struct tend_loop *loop)
+{
+	unsigned seen = atomic_load(&loop->channel.woken), i;
+
+	for (i = 0; i < SIGNAL_WORDS; i++)
+		seen |= atomic_load(&loop->channel.pending[i]) | loop->collected[i];
+	return seen != 0;
+}
+
+/* Called by pollers. False when there is no more room in this turn. */
+static inline bool
+loop_fired(struct tend_loop *loop, int fd, uint32_t generation, unsigned events)
+{
+	struct fired *f = &loop->fired[loop->fired_count];
+
+	*f = (struct fired){ .fd = fd, .generation = generation, .events = events };
+	return ++loop->fired_count < LOOP_BATCH;
+}
+
+/* watch.c */
+void watches_dispatch(struct tend_loop *loop);
+void watches_done(struct tend_loop *loop);
+
+/* timer.c */
+void timers_init(struct tend_loop *loop);
+void timers_done(struct tend_loop *loop);
+/* Takes out what is due at `now` for timers_run(). True if there is any. */
+bool timers_collect(struct tend_loop *loop, int64_t now);
+void timers_run(struct tend_loop *loop);
+/* Nothing is due before this; CLOCK_NEVER when there is nothing. */
+int64_t timers_next(struct tend_loop *loop);
+
+/* signal.c */
+int channel_open(struct tend_loop *loop);
+void channel_close(struct tend_loop *loop);
+int channel_after_fork(struct tend_loop *loop);
+bool signals_are_collected(const struct tend_loop *loop);
+void signals_run(struct tend_loop *loop);
+void signals_done(struct tend_loop *loop);
+
+/* child.c */
+void child_watches_init(struct tend_loop *loop);
+void child_watches_run(struct tend_loop *loop);
+void child_watches_done(struct tend_loop *loop);
+
+/* later.c */
+void later_run(struct tend_loop *loop);
+void later_done(struct tend_loop *loop);
+
+#endif

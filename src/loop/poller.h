@@ -1,0 +1,40 @@
+/*
+ * The seam to the kernel's ways of waiting (style.md, 7). A poller knows descriptors and masks and
+ * nothing of watches: watch.c keeps those, in slots indexed by descriptor.
+ */
+#ifndef TEND_LOOP_POLLER_H
+#define TEND_LOOP_POLLER_H
+
+#include <tend/loop.h>
+
+/* Beside TEND_READ, TEND_WRITE and TEND_EXCLUSIVE in the masks of a poller. */
+enum {
+	POLLER_ON = 32,   /* the poller knows the descriptor; without it all else is 0 */
+	POLLER_MUTE = 64, /* error and hang-up were told: report changes only, or nothing */
+};
+
+struct poller {
+	const char *name;
+	size_t      size; /* of its own state, zeroed before open() */
+	int (*open)(struct tend_loop *loop);
+	void (*close)(struct tend_loop *loop);
+	/* Changes what is known of a descriptor; removing (`want` is 0) may not fail. */
+	int (*watch)(struct tend_loop *loop, int fd, unsigned had, unsigned want);
+	/*
+	 * Waits at most `ns`, CLOCK_NEVER for ever, and calls loop_fired() for what is ready, until
+	 * that is full. 0, also when a signal ended the wait, or -errno.
+	 */
+	int (*wait)(struct tend_loop *loop, int64_t ns);
+	/* The kernel's object, -1 when there is none. Changes nothing. */
+	int (*descriptor)(const struct tend_loop *loop);
+	/* A child never shares our kernel state: builds a new one from the slots. */
+	int (*after_fork)(struct tend_loop *loop);
+};
+
+/* All that were built, the best first; ended by NULL. */
+extern const struct poller *const pollers[];
+
+extern const struct poller poller_epoll;
+extern const struct poller poller_poll;
+
+#endif
