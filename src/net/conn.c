@@ -1,0 +1,312 @@
+/*
+ * The life of a connection: opened on an accepted descriptor, waited for, closed so that the last
+ * answer arrives. Reading is in conn_input.c, writing in conn_output.c, addresses in conn_addr.c.
+ */
+#include "net/conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* Buffers larger than this are given back when their client leaves. */
+#define CONN_KEEP_BUFFER 65536
+/* A client that goes on sending is drained of so much before it is cut off. */
+#define CONN_LINGER_BYTES (1024 * 1024)
+/* Output of a stopping server may still leave for so long. */
+#define CONN_CANCELLED_OUTPUT (1 * CLOCK_SECOND)
+
+void
+conn_init(struct tend_conn *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->fd = -1;
+}
+
+void
+conn_done(struct tend_conn *c)
+{
+	conn_release(c);
+	buf_done(&c->in);
+	buf_done(&c->out);
+}
+
+static int64_t
+or_never(int64_t limit)
+{
+	return limit > 0 ? limit : CLOCK_NEVER;
+}
+
+void
+conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct addr *peer,
+	const struct conn_limits *limits, const struct conn_mood *mood, void *server)
+{
+	struct buf in = c->in, out = c->out;
+
+	conn_init(c);
+	c->in = in;
+	c->out = out;
+	c->fd = fd;
+	c->state = CONN_OPEN;
+	c->listener = from;
+	c->transport = from->transport;
+	c->limits = limits;
+	c->mood = mood;
+	c->server = server;
+	c->idle = or_never(limits->idle);
+	c->deadline = limits->total > 0 ? clock_after(clock_now(), limits->total) : CLOCK_NEVER;
+	if (peer != NULL)
+		c->peer = *peer;
+}
+
+/*
+ * Waits for at most `limit` (a duration), the connection's own deadline permitting. The clock is
+ * read only here: a call that need not wait costs no time-keeping.
+ */
+int
+conn_wait(struct tend_conn *c, unsigned events, int64_t limit)
+{
+	int64_t deadline = CLOCK_NEVER;
+
+	if (limit != CLOCK_NEVER)
+		deadline = clock_after(clock_now(), limit);
+	if (c->deadline < deadline)
+		deadline = c->deadline;
+	return c->mood->wait(c, events, deadline);
+}
+
+int
+conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
+{
+	const struct conn_mood *mood = c->mood;
+	struct pollfd fds[2] = {
+		{ .fd = c->fd, .events = (short)events },
+		{ .fd = mood->interrupt_fd, .events = POLLIN },
+	};
+	bool cancelled = false;
+
+	for (;;) {
+		int64_t now = deadline == CLOCK_NEVER ? 0 : clock_now();
+		int n;
+
+		/* Also asked before the first wait: the signal may have come while we computed. */
+		if (!cancelled && mood->cancelled != NULL && mood->cancelled(mood->data)) {
+			if ((events & POLLOUT) == 0)
+				return -ECANCELED;
+			cancelled = true;
+			now = clock_now();
+			if (deadline > now + CONN_CANCELLED_OUTPUT)
+				deadline = now + CONN_CANCELLED_OUTPUT;
+		}
+		n = poll(fds, 2, clock_poll_timeout(now, deadline));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0 && fds[0].revents != 0)
+			return fds[0].revents & POLLNVAL ? -EBADF : 0;
+		if (n == 0 && clock_now() >= deadline)
+			return -ETIMEDOUT;
+		/* cancelled() empties interrupt_fd, so this does not spin. */
+	}
+}
+
+int
+conn_handshake(struct tend_conn *c)
+{
+	int64_t deadline;
+
+	if (c->transport->handshake == NULL)
+		return 0;
+	deadline = clock_after(clock_now(), or_never(c->limits->handshake));
+	for (;;) {
+		int r = c->transport->handshake(c);
+
+		if (r != -EAGAIN)
+			return r;
+		r = c->mood->wait(c, c->want, deadline < c->deadline ? deadline : c->deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* One descriptor less, whatever the transport still wanted to say. */
+static void
+close_now(struct tend_conn *c)
+{
+	if (c->transport->done != NULL)
+		c->transport->done(c);
+	/* EINTR too means closed on Linux; a second close could hit somebody else's descriptor. */
+	close(c->fd);
+	c->fd = -1;
+	c->state = CONN_CLOSED;
+}
+
+void
+conn_leave(struct tend_conn *c)
+{
+	if (c->state != CONN_OPEN)
+		return;
+	/* No word from the transport: a closing alert would end the session of the other process
+	   (NW-122). */
+	close(c->fd);
+	c->fd = -1;
+	c->state = CONN_CLOSED;
+}
+
+void
+conn_refuse_input(struct tend_conn *c)
+{
+	c->unread = true;
+}
+
+/* True when closing now could send a reset that overtakes our last answer. */
+static bool
+client_may_be_sending(struct tend_conn *c)
+{
+	char scrap[512];
+	ssize_t n;
+
+	if (c->input_ended || c->broken != 0 || c->limits->linger == 0)
+		return false;
+	if (c->unread || buf_length(&c->in) > c->taken)
+		return true;
+	/* One look: input that nobody read makes the kernel answer close() with a reset. */
+	n = c->transport->read(c, scrap, sizeof(scrap));
+	return n > 0;
+}
+
+/* Ends our output, then swallows what the client still sends, for a bounded time and amount. */
+static void
+linger(struct tend_conn *c)
+{
+	char scrap[16384];
+	size_t swallowed = 0;
+	int64_t deadline;
+
+	if (c->transport->shutdown(c) < 0)
+		return;
+	deadline = clock_after(clock_now(), c->limits->linger);
+	while (swallowed < CONN_LINGER_BYTES) {
+		ssize_t n = c->transport->read(c, scrap, sizeof(scrap));
+
+		if (n == -EAGAIN && c->mood->wait(c, c->want, deadline) == 0)
+			continue;
+		if (n <= 0)
+			return;
+		swallowed += (size_t)n;
+	}
+}
+
+void
+conn_close(struct tend_conn *c)
+{
+	if (c->state != CONN_OPEN)
+		return;
+	conn_stdio_flush(c);
+	if (c->broken == 0 && tend_flush(c) == 0 && client_may_be_sending(c))
+		linger(c);
+	else if (c->transport->traits & TRANSPORT_WRAPPED)
+		c->transport->shutdown(c);
+	close_now(c);
+}
+
+void
+tend_close(struct tend_conn *c)
+{
+	conn_close(c);
+}
+
+void
+tend_abort(struct tend_conn *c)
+{
+	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	if (c->state != CONN_OPEN)
+		return;
+	buf_clear(&c->out);
+	c->broken = -ENOTCONN;
+	/* Fails harmlessly on sockets that know no reset. */
+	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close_now(c);
+}
+
+static void
+shrink(struct buf *b)
+{
+	buf_clear(b);
+	if (b->size > CONN_KEEP_BUFFER)
+		buf_done(b);
+}
+
+void
+conn_release(struct tend_conn *c)
+{
+	conn_stdio_close(c);
+	tend_conn_set_data(c, NULL, NULL);
+	conn_addr_release(c);
+	c->taken = 0;
+	shrink(&c->in);
+	shrink(&c->out);
+}
+
+void
+tend_set_timeout(struct tend_conn *c, double seconds)
+{
+	if (seconds < 0)
+		c->idle = CLOCK_NEVER;
+	else if (seconds > 0)
+		c->idle = clock_from_seconds(seconds);
+	else
+		c->idle = or_never(c->limits->idle);
+}
+
+void
+tend_set_deadline(struct tend_conn *c, double seconds)
+{
+	c->deadline = seconds < 0 ? CLOCK_NEVER : clock_after(clock_now(), clock_from_seconds(seconds));
+}
+
+int
+tend_sleep(struct tend_conn *c, double seconds)
+{
+	int r;
+
+	/* Waiting for no event on the client's descriptor still sees it hang up; that is not a
+	   reason to wake, so another wait follows until the time has passed. */
+	int64_t until = clock_after(clock_now(), clock_from_seconds(seconds));
+	int fd = c->fd;
+
+	c->fd = -1;
+	r = c->mood->wait(c, 0, until);
+	c->fd = fd;
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+void
+tend_conn_set_data(struct tend_conn *c, void *data, void (*release)(void *))
+{
+	if (c->user_release != NULL)
+		c->user_release(c->user);
+	c->user = data;
+	c->user_release = release;
+}
+
+void *
+tend_conn_data(struct tend_conn *c)
+{
+	return c->user;
+}
+
+struct tend_server *
+tend_conn_server(struct tend_conn *c)
+{
+	return c->server;
+}
+
+int
+tend_conn_fd(struct tend_conn *c)
+{
+	return c->fd;
+}

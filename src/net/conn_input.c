@@ -1,0 +1,256 @@
+/*
+ * Reading from a connection. One buffer holds what has come and not yet been read; every way of
+ * reading is a thin layer over it, so they can be mixed, and what is left lying is read next.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "net/conn.h"
+
+#define INPUT_CHUNK 4096
+
+/*
+ * Text lent to the handler ends with a NUL that stands where the next byte of the stream was. The
+ * next call puts the byte back and consumes what was lent.
+ */
+void
+conn_take_back(struct tend_conn *c)
+{
+	if (c->lent_nul) {
+		buf_data(&c->in)[c->taken] = c->lent;
+		c->lent_nul = false;
+	}
+	if (c->taken > 0) {
+		buf_consume(&c->in, c->taken);
+		c->taken = 0;
+	}
+}
+
+/* Lends the first `size` bytes of the input, of which the first `text` end with a NUL. */
+static char *
+lend(struct tend_conn *c, size_t size, size_t text)
+{
+	char *data = buf_data(&c->in);
+
+	c->taken = size;
+	if (text < size) {
+		/* The terminator's own place: consumed with the loan, nothing to remember. */
+		data[text] = '\0';
+	} else if (buf_length(&c->in) > 0) {
+		c->lent = data[size];
+		c->lent_nul = true;
+		data[size] = '\0';
+	}
+	return data;
+}
+
+/*
+ * Waits until there is input. Output leaves first: the client may be waiting for it before it goes
+ * on.
+ */
+static int
+wait_for_input(struct tend_conn *c, unsigned events)
+{
+	int64_t limit = c->idle;
+	int r = tend_flush(c);
+
+	if (r == -ECANCELED || r == -ETIMEDOUT || r == -ENOMEM)
+		return r;
+	/* A client that cannot be written to any more may still have sent something. */
+	if (!c->heard && c->limits->first_byte > 0 && c->limits->first_byte < limit)
+		limit = c->limits->first_byte;
+	return conn_wait(c, events, limit);
+}
+
+/* Bytes, 0 at the end, -errno; waits while there is nothing. */
+static ssize_t
+receive(struct tend_conn *c, void *into, size_t size)
+{
+	int r;
+
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
+	if (c->input_ended)
+		return 0;
+	/* The last read got less than it asked for: there is nothing to try for. */
+	if (c->drained) {
+		c->drained = false;
+		if ((r = wait_for_input(c, POLLIN)) < 0)
+			return r;
+	}
+	for (;;) {
+		ssize_t n = c->transport->read(c, into, size);
+
+		if (n > 0) {
+			c->heard = true;
+			c->drained = (size_t)n < size && c->transport->pending == NULL;
+			return n;
+		}
+		if (n == 0)
+			c->input_ended = true;
+		if (n != -EAGAIN)
+			return n;
+		if ((r = wait_for_input(c, c->want)) < 0)
+			return r;
+	}
+}
+
+int
+conn_fill(struct tend_conn *c, size_t room)
+{
+	ssize_t n;
+
+	if (buf_reserve(&c->in, room) < 0)
+		return -ENOMEM;
+	n = receive(c, buf_room(&c->in), buf_room_size(&c->in));
+	if (n > 0)
+		buf_added(&c->in, (size_t)n);
+	return (int)n;
+}
+
+ssize_t
+tend_read(struct tend_conn *c, void *into, size_t size)
+{
+	size_t have;
+
+	conn_take_back(c);
+	if (size == 0)
+		return 0;
+	have = buf_length(&c->in);
+	if (have == 0) {
+		int r;
+
+		/* A large read goes straight to the handler's memory. */
+		if (size >= INPUT_CHUNK)
+			return receive(c, into, size);
+		r = conn_fill(c, INPUT_CHUNK);
+		if (r <= 0)
+			return r;
+		have = buf_length(&c->in);
+	}
+	if (size > have)
+		size = have;
+	memcpy(into, buf_data(&c->in), size);
+	buf_consume(&c->in, size);
+	return (ssize_t)size;
+}
+
+/*
+ * Looks for `terminator` in the input, reading on until it is there, `limit` bytes are, or the input
+ * ends. Returns the bytes up to and including it; 0 at the end of input with nothing left.
+ */
+static ssize_t
+find(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
+	enum tend_until *why)
+{
+	size_t searched = 0;
+
+	for (;;) {
+		size_t have = buf_length(&c->in);
+		size_t within = have < limit ? have : limit;
+		char *data = buf_data(&c->in), *at = NULL;
+		int r;
+
+		if (length > 0 && within >= length)
+			at = memmem(data + searched, within - searched, terminator, length);
+		if (at != NULL) {
+			*why = TEND_UNTIL_TERMINATOR;
+			return at - data + (ssize_t)length;
+		}
+		if (have >= limit) {
+			*why = TEND_UNTIL_LIMIT;
+			return (ssize_t)limit;
+		}
+		/* The terminator may have arrived in part: look at its beginning again. */
+		if (length > 0 && within >= length)
+			searched = within - length + 1;
+		r = conn_fill(c, limit - have < INPUT_CHUNK ? limit - have : INPUT_CHUNK);
+		if (r < 0)
+			return r;
+		if (r == 0) {
+			*why = TEND_UNTIL_END;
+			return (ssize_t)have;
+		}
+	}
+}
+
+ssize_t
+tend_getline(struct tend_conn *c, char **line)
+{
+	/* Room for the longest line and its "\r\n". */
+	size_t limit = c->limits->max_line + 2, length;
+	enum tend_until why;
+	ssize_t n;
+
+	conn_take_back(c);
+	n = find(c, "\n", 1, limit, &why);
+	if (n <= 0)
+		return n;
+	length = (size_t)n;
+	if (why == TEND_UNTIL_TERMINATOR) {
+		length--;
+		if (length > 0 && buf_data(&c->in)[length - 1] == '\r')
+			length--;
+	}
+	if (length > c->limits->max_line) {
+		conn_refuse_input(c);
+		return -EMSGSIZE;
+	}
+	*line = lend(c, (size_t)n, length);
+	return (ssize_t)length + 1;
+}
+
+ssize_t
+tend_read_until(struct tend_conn *c, const char *terminator, size_t limit, char **data,
+	enum tend_until *why)
+{
+	size_t length = terminator != NULL ? strlen(terminator) : 0;
+	enum tend_until reason = TEND_UNTIL_ERROR;
+	ssize_t n;
+
+	if (why != NULL)
+		*why = reason;
+	if (length == 0 && limit == 0)
+		return -EINVAL;
+	conn_take_back(c);
+	n = find(c, terminator, length, limit > 0 ? limit : c->limits->max_line, &reason);
+	if (n < 0)
+		return n;
+	if (why != NULL)
+		*why = reason;
+	*data = lend(c, (size_t)n, (size_t)n);
+	return n;
+}
+
+int
+tend_unread(struct tend_conn *c, const void *data, size_t size)
+{
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
+	conn_take_back(c);
+	return buf_prepend(&c->in, data, size);
+}
+
+int
+tend_wait_readable(struct tend_conn *c, double seconds)
+{
+	int64_t limit = seconds < 0 ? CLOCK_NEVER : clock_from_seconds(seconds);
+	int r;
+
+	conn_take_back(c);
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
+	if (buf_length(&c->in) > 0 || c->input_ended)
+		return 1;
+	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
+		return 1;
+	r = tend_flush(c);
+	if (r == -ECANCELED || r == -ETIMEDOUT)
+		return r;
+	r = conn_wait(c, POLLIN, limit);
+	if (r == 0)
+		c->drained = false;
+	return r == 0 ? 1 : r == -ETIMEDOUT ? 0 : r;
+}

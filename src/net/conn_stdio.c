@@ -1,0 +1,70 @@
+/*
+ * Standard streams over a connection, through its buffers and its transport, so that a handler may
+ * use fgets() and fprintf() and still obey the deadlines.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "net/conn.h"
+
+static ssize_t
+stream_read(void *cookie, char *into, size_t size)
+{
+	struct tend_conn *c = cookie;
+	ssize_t n;
+
+	/* What the handler wrote must leave before it waits for an answer, as with the calls. */
+	conn_stdio_flush(c);
+	n = tend_read(c, into, size);
+	if (n >= 0)
+		return n;
+	errno = (int)-n;
+	return -1;
+}
+
+static ssize_t
+stream_write(void *cookie, const char *data, size_t size)
+{
+	ssize_t n = tend_write(cookie, data, size);
+
+	if (n >= 0)
+		return n;
+	errno = (int)-n;
+	return 0; /* what fopencookie() takes for failure */
+}
+
+int
+tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out)
+{
+	static const cookie_io_functions_t reader = { .read = stream_read };
+	static const cookie_io_functions_t writer = { .write = stream_write };
+
+	if (c->stdio_in == NULL)
+		c->stdio_in = fopencookie(c, "r", reader);
+	if (c->stdio_out == NULL)
+		c->stdio_out = fopencookie(c, "w", writer);
+	if (c->stdio_in == NULL || c->stdio_out == NULL)
+		return -ENOMEM;
+	if (in != NULL)
+		*in = c->stdio_in;
+	if (out != NULL)
+		*out = c->stdio_out;
+	return 0;
+}
+
+void
+conn_stdio_flush(struct tend_conn *c)
+{
+	if (c->stdio_out != NULL)
+		fflush(c->stdio_out);
+}
+
+void
+conn_stdio_close(struct tend_conn *c)
+{
+	if (c->stdio_in != NULL)
+		fclose(c->stdio_in);
+	if (c->stdio_out != NULL)
+		fclose(c->stdio_out);
+	c->stdio_in = c->stdio_out = NULL;
+}
