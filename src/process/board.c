@@ -1,0 +1,288 @@
+/*
+ * Memory that all processes of a server share. The memory order is relaxed throughout: each word is
+ * a report of its own, and nobody draws a conclusion about one from another.
+ */
+#include "process/board.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NOBODY UINT32_MAX
+
+/* In the shared mapping. */
+struct shared {
+	_Alignas(64) _Atomic int32_t  waiting;    /* workers that wait; a hint, see board_recount() */
+	_Atomic int32_t  wake_below; /* the master wants to know when fewer wait */
+	_Atomic uint32_t woken;      /* the master has been woken and has not looked yet */
+	_Atomic int64_t  last_busy;
+	_Alignas(64) _Atomic uint64_t served_before; /* by children whose slots were given back */
+	struct board_slot slots[];
+};
+
+/* In each process. */
+struct board {
+	struct shared *shared;
+	size_t         size;
+	unsigned       slots;
+	uint32_t       mine;
+	int            wake_fd;
+};
+
+#define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
+#define SET(word, value) atomic_store_explicit(&(word), (value), memory_order_relaxed)
+#define ADD(word, n) atomic_fetch_add_explicit(&(word), (n), memory_order_relaxed)
+
+/* Good to a few milliseconds and nearly free; ages and idle times need no more. */
+static int64_t
+coarse_now(void)
+{
+	struct timespec ts;
+
+#ifdef CLOCK_MONOTONIC_COARSE
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+#else
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+#endif
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int
+board_new(struct board **into, unsigned slots)
+{
+	struct board *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (b == NULL)
+		return -ENOMEM;
+	b->slots = slots;
+	b->mine = NOBODY;
+	b->size = sizeof(struct shared) + slots * sizeof(struct board_slot);
+	b->shared = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (b->shared == MAP_FAILED) {
+		r = -errno;
+		goto free_board;
+	}
+	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (b->wake_fd < 0) {
+		r = -errno;
+		goto unmap;
+	}
+	*into = b;
+	return 0;
+unmap:
+	munmap(b->shared, b->size);
+free_board:
+	free(b);
+	return r;
+}
+
+void
+board_free(struct board *b)
+{
+	if (b == NULL)
+		return;
+	munmap(b->shared, b->size);
+	close(b->wake_fd);
+	free(b);
+}
+
+int
+board_wake_fd(const struct board *b)
+{
+	return b->wake_fd;
+}
+
+void
+board_woken(struct board *b)
+{
+	uint64_t count;
+	ssize_t n;
+
+	/* The flag first: a worker that comes after it writes again, one before it is seen now. */
+	SET(b->shared->woken, 0);
+	n = read(b->wake_fd, &count, sizeof(count));
+	(void)n; /* -EAGAIN: woken for another reason */
+}
+
+int
+board_claim(struct board *b, enum slot_state state)
+{
+	unsigned i;
+
+	for (i = 0; i < b->slots; i++) {
+		struct board_slot *s = &b->shared->slots[i];
+
+		if (GET(s->state) != SLOT_FREE)
+			continue;
+		ADD(s->generation, 1);
+		/* A child that is born with its client has begun with it. */
+		SET(s->served, state == SLOT_BUSY ? 1 : 0);
+		SET(s->pid, 0);
+		SET(s->since, coarse_now());
+		SET(s->state, (uint32_t)state);
+		if (state == SLOT_WAITING)
+			ADD(b->shared->waiting, 1);
+		return (int)i;
+	}
+	return -ENOSPC;
+}
+
+void
+board_release(struct board *b, unsigned slot)
+{
+	struct board_slot *s = &b->shared->slots[slot];
+
+	if (GET(s->state) == SLOT_WAITING)
+		ADD(b->shared->waiting, -1);
+	ADD(b->shared->served_before, GET(s->served));
+	SET(s->served, 0);
+	SET(s->pid, 0);
+	SET(s->state, SLOT_FREE);
+}
+
+void
+board_set_pid(struct board *b, unsigned slot, pid_t pid)
+{
+	SET(b->shared->slots[slot].pid, (int32_t)pid);
+}
+
+void
+board_wake_below(struct board *b, unsigned waiting)
+{
+	SET(b->shared->wake_below, (int32_t)waiting);
+}
+
+void
+board_mine(struct board *b, unsigned slot)
+{
+	b->mine = slot;
+}
+
+static void
+wake_master(struct board *b)
+{
+	static const uint64_t one = 1;
+	ssize_t n;
+
+	if (atomic_exchange_explicit(&b->shared->woken, 1, memory_order_relaxed) != 0)
+		return;
+	n = write(b->wake_fd, &one, sizeof(one));
+	(void)n; /* the counter is full: the master has been woken often enough */
+}
+
+void
+board_busy(struct board *b)
+{
+	struct shared *shared = b->shared;
+	struct board_slot *s;
+	int64_t now;
+	int32_t left;
+
+	if (b->mine == NOBODY)
+		return;
+	s = &shared->slots[b->mine];
+	now = coarse_now();
+	SET(s->state, SLOT_BUSY);
+	SET(s->since, now);
+	SET(s->served, GET(s->served) + 1);
+	/* A line that all workers write to: only when it would say something new. */
+	if (GET(shared->last_busy) != now)
+		SET(shared->last_busy, now);
+	left = ADD(shared->waiting, -1) - 1;
+	if (left < GET(shared->wake_below))
+		wake_master(b);
+}
+
+void
+board_waiting(struct board *b)
+{
+	struct board_slot *s;
+
+	if (b->mine == NOBODY)
+		return;
+	s = &b->shared->slots[b->mine];
+	SET(s->state, SLOT_WAITING);
+	SET(s->since, coarse_now());
+	ADD(b->shared->waiting, 1);
+}
+
+unsigned
+board_slots(const struct board *b)
+{
+	return b->slots;
+}
+
+enum slot_state
+board_state(const struct board *b, unsigned slot)
+{
+	uint32_t state = GET(b->shared->slots[slot].state);
+
+	return state < SLOT_STATES ? (enum slot_state)state : SLOT_STATES;
+}
+
+uint64_t
+board_served_by(const struct board *b, unsigned slot)
+{
+	return GET(b->shared->slots[slot].served);
+}
+
+uint64_t
+board_served(const struct board *b)
+{
+	uint64_t sum = GET(b->shared->served_before);
+	unsigned i;
+
+	for (i = 0; i < b->slots; i++)
+		sum += GET(b->shared->slots[i].served);
+	return sum;
+}
+
+int64_t
+board_last_busy(const struct board *b)
+{
+	return GET(b->shared->last_busy);
+}
+
+struct board_tally
+board_count(const struct board *b)
+{
+	struct board_tally t = { 0, 0, 0, 0 };
+	unsigned i;
+
+	for (i = 0; i < b->slots; i++) {
+		switch (board_state(b, i)) {
+		case SLOT_FREE:
+			break;
+		case SLOT_WAITING:
+			t.waiting++;
+			break;
+		case SLOT_BUSY:
+			t.busy++;
+			break;
+		case SLOT_DEQUEUE:
+			t.dequeue++;
+			break;
+		case SLOT_STATES:
+			t.unsound++;
+			break;
+		}
+	}
+	return t;
+}
+
+int
+board_recount(struct board *b)
+{
+	int32_t seen = GET(b->shared->waiting);
+	int32_t truth = (int32_t)board_count(b).waiting;
+
+	/* A worker that changes its state meanwhile makes this wrong by one until the next time. */
+	if (seen != truth)
+		ADD(b->shared->waiting, truth - seen);
+	return seen - truth;
+}

@@ -1,0 +1,88 @@
+/*
+ * The board: what the processes of a server know of each other. Shared anonymous memory with one
+ * slot a child, made before the first fork and never grown, so there is no key to leak and nothing
+ * to lock. A child writes its own slot and two counters; everybody may read.
+ *
+ * The master trusts the board for counts and never for pids: who its children are stands in
+ * children.h, in the master's own memory. A child that was killed anywhere leaves a slot that is
+ * sound, and counters that the master sets right when it reaps.
+ *
+ * In the steady state a connection costs four plain atomic operations here and no system call: the
+ * master is woken only when the number of waiting workers falls below what it asked to be told of.
+ */
+#ifndef TEND_PROCESS_BOARD_H
+#define TEND_PROCESS_BOARD_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include <tend/base.h>
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_WAITING,
+	SLOT_BUSY,
+	SLOT_DEQUEUE,
+	SLOT_STATES, /* not a state: a slot that holds this or more was overwritten */
+};
+
+struct board_slot {
+	_Alignas(64) _Atomic uint32_t state;
+	_Atomic uint32_t generation; /* of the child that has the slot: tells it from the one before */
+	_Atomic int32_t  pid;        /* for those who look on; the master does not use it */
+	_Atomic uint64_t served;     /* connections of this child */
+	_Atomic int64_t  since;      /* of the last change of state, coarse monotonic clock */
+};
+
+struct board;
+
+/* Room for `slots` children. -ENOMEM or another errno of mmap() and eventfd(). */
+int  board_new(struct board **into, unsigned slots);
+/* Unmaps in this process; the memory goes with the last one. */
+void board_free(struct board *b);
+
+/* A descriptor that becomes readable when a worker wakes the master. */
+int  board_wake_fd(const struct board *b);
+/* The master woke up: workers may wake it again. */
+void board_woken(struct board *b);
+
+/*
+ * Master. Takes a free slot for a child about to be forked, in `state` from now on; -ENOSPC. And
+ * gives it back when the child was reaped, setting the counters right.
+ */
+int  board_claim(struct board *b, enum slot_state state);
+void board_release(struct board *b, unsigned slot);
+void board_set_pid(struct board *b, unsigned slot, pid_t pid);
+
+/* Master. Wake me when fewer than this many workers wait. */
+void board_wake_below(struct board *b, unsigned waiting);
+
+/* Child. Which slot is mine. */
+void board_mine(struct board *b, unsigned slot);
+/* Child. Reports a connection begun and ended. */
+void board_busy(struct board *b);
+void board_waiting(struct board *b);
+
+/* Anybody. */
+unsigned        board_slots(const struct board *b);
+enum slot_state board_state(const struct board *b, unsigned slot); /* SLOT_STATES: not sound */
+uint64_t        board_served_by(const struct board *b, unsigned slot);
+uint64_t        board_served(const struct board *b); /* by all children there ever were */
+int64_t         board_last_busy(const struct board *b); /* when a worker last became busy; 0: never */
+
+struct board_tally {
+	unsigned waiting;
+	unsigned busy;
+	unsigned dequeue;
+	unsigned unsound;
+};
+/* Counts the slots. */
+struct board_tally board_count(const struct board *b);
+
+/*
+ * Master. Compares the counter of waiting workers with the slots and sets it right. Returns by how
+ * much it was wrong.
+ */
+int board_recount(struct board *b);
+
+#endif
