@@ -1,0 +1,293 @@
+/*
+ * The table of options. A row here is the whole of an option's definition: the parsers, the checks,
+ * --help, `dump`, the manual and shell completion are made from it. Rows stand in the order in
+ * which all of these show them.
+ */
+#include "config/options_table.h"
+
+#include <limits.h>
+
+#include "config/settings.h"
+
+#define SECONDS_MAX 1e9
+#define SERVERS_MAX 100000
+#define LINE_MAX_BYTES (16 * 1024 * 1024)
+
+/* An option with one value: its type is that of the member of struct tend_config. */
+#define ONE(member)                                                                           \
+	.type = _Generic(((struct tend_config *)0)->member,                                   \
+		const char *: TEND_OPTION_TEXT,                                               \
+		bool: TEND_OPTION_BOOL,                                                       \
+		int: TEND_OPTION_INT,                                                         \
+		double: TEND_OPTION_DOUBLE),                                                  \
+	.code = offsetof(struct tend_config, member),                                         \
+	.setting = offsetof(struct settings, value.member)
+
+/* One with several, text in the code and a list in the settings. */
+#define SEVERAL(member, list)                                                                 \
+	.type = TEND_OPTION_LIST, .code = offsetof(struct tend_config, member),               \
+	.setting = offsetof(struct settings, list)
+
+#define COUNT(member, from) ONE(member), .min = (from), .max = INT_MAX, .unit = "NUMBER"
+#define SERVERS(member, from) ONE(member), .min = (from), .max = SERVERS_MAX, .unit = "NUMBER"
+#define SECONDS(member) ONE(member), .min = 0, .max = SECONDS_MAX, .unit = "SECONDS"
+
+#define RESERVED(why)                                                                         \
+	.type = TEND_OPTION_TEXT, .flags = ROW_RESERVED, .code = ROW_NOWHERE,                 \
+	.setting = ROW_NOWHERE, .reason = (why)
+#define IGNORED(note)                                                                         \
+	.type = TEND_OPTION_TEXT, .flags = ROW_IGNORED, .code = ROW_NOWHERE,                  \
+	.setting = ROW_NOWHERE, .reason = (note)
+
+#define NO_LOOKUPS "host name lookups are not part of this build"
+#define NO_UDP "UDP is not part of this build"
+#define NO_DATAGRAM "Unix datagram sockets are not part of this build"
+#define NO_SYSLOG "logging to syslog is not part of this build"
+#define NO_LOG4PERL "logging through Log4perl is not part of this build"
+#define NO_BACKENDS "logging to syslog or through Log4perl is not part of this build"
+#define NO_TLS "TLS is not part of this build"
+#define NO_HTTP "HTTP is not part of this build"
+
+static const char *const serialize_words[] = { "flock", "semaphore", "pipe", "none", NULL };
+static const char *const stream_words[] = { "sock_stream", "stream", "1", NULL };
+/* Names of Net::Server's log backends; as the name of a file they would surprise. */
+static const char *const log_backends[] = { "syslog", "Sys::Syslog",
+	"Net::Server::Log::Sys::Syslog", "Log::Log4perl", "Net::Server::Log::Log::Log4perl", NULL };
+
+const struct row option_rows[] = {
+	/* where to listen */
+	{ .name = "port", SEVERAL(port, port), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_WHERE_TO_LISTEN, .unit = "[HOST:]PORT[/PROTO][/IPVn]",
+		.standard = "what the server offers, else 20203",
+		.help = "Where to listen: a port number, a service name or a path, with host, "
+			"protocol and IP version where they differ from the options below; 0: the "
+			"kernel chooses. May be given several times." },
+	{ .name = "host", SEVERAL(host, host), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_WHERE_TO_LISTEN, .unit = "HOST", .value = "*",
+		.help = "Address or name to listen on, * for all. Given several times, the first "
+			"goes with the first port and so on; the last serves the rest." },
+	{ .name = "proto", SEVERAL(proto, proto), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_WHERE_TO_LISTEN, .unit = "PROTO", .value = "tcp",
+		.help = "Protocol of ports that do not name one: tcp or unix. Pairs with port as "
+			"host does." },
+	{ .name = "ipv", SEVERAL(ipv, ipv), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_WHERE_TO_LISTEN, .unit = "4|6|46|*", .value = "*",
+		.standard = "the environment's IPV, else *",
+		.help = "IP versions to listen with; * takes what the host resolves to. Pairs with "
+			"port as host does." },
+	{ .name = "listen", COUNT(listen, 0), .group = GROUP_WHERE_TO_LISTEN, .value = "0",
+		.help = "Clients that may wait in the kernel's queue, per port; 0: as many as the "
+			"system allows." },
+	{ .name = "multi_port", ONE(multi_port), .group = GROUP_WHERE_TO_LISTEN,
+		.help = "Wait for readiness before each accept, with a single port too." },
+
+	/* how to serve */
+	{ .name = "server_type", .alias = "personality", SEVERAL(personality, server_type),
+		.flags = ROW_SPLIT, .group = GROUP_HOW_TO_SERVE, .unit = "NAME", .value = "Fork",
+		.help = "How clients are handled: Single, Fork, PreForkSimple, PreFork or INET. Of "
+			"several names the first that can be had is used." },
+	{ .name = "max_servers", SERVERS(max_servers, 1), .group = GROUP_HOW_TO_SERVE, .value = "0",
+		.standard = "256 for Fork, 50 for PreFork and PreForkSimple",
+		.help = "Child processes that serve at the same time, at most." },
+	{ .name = "min_servers", SERVERS(min_servers, 0), .group = GROUP_HOW_TO_SERVE,
+		.standard = "5, but not above max_servers",
+		.help = "PreFork: workers that are there at least." },
+	{ .name = "min_spare_servers", SERVERS(min_spare_servers, 0), .group = GROUP_HOW_TO_SERVE,
+		.standard = "2, but not above min_servers and max_spare_servers",
+		.help = "PreFork: start workers while fewer than this wait for clients." },
+	{ .name = "max_spare_servers", SERVERS(max_spare_servers, 0), .group = GROUP_HOW_TO_SERVE,
+		.standard = "10, but below max_servers",
+		.help = "PreFork: dismiss workers while more than this wait for clients." },
+	{ .name = "max_requests", COUNT(max_requests, 0), .group = GROUP_HOW_TO_SERVE,
+		.value = "1000",
+		.help = "Connections that a worker serves before it is replaced; 0: no limit." },
+	{ .name = "max_requests_jitter", COUNT(max_requests_jitter, 0),
+		.group = GROUP_HOW_TO_SERVE, .value = "0",
+		.help = "Connections by which max_requests may differ from worker to worker, so "
+			"that they are not all replaced at once." },
+	{ .name = "check_for_dead", SECONDS(check_for_dead), .group = GROUP_HOW_TO_SERVE,
+		.value = "60",
+		.help = "Seconds between checks that every child still exists; 0: never." },
+	{ .name = "check_for_waiting", SECONDS(check_for_waiting), .group = GROUP_HOW_TO_SERVE,
+		.value = "10",
+		.help = "PreFork: seconds between looks for spare workers to dismiss; 0: never." },
+	{ .name = "check_for_spawn", SECONDS(check_for_spawn), .group = GROUP_HOW_TO_SERVE,
+		.value = "30",
+		.help = "PreFork: seconds between recounts of the workers; 0: never." },
+	{ .name = "min_child_ttl", SECONDS(min_child_ttl), .group = GROUP_HOW_TO_SERVE,
+		.value = "10",
+		.help = "PreFork: seconds after the last start before spare workers are "
+			"dismissed." },
+	{ .name = "idle_to_minimum", SECONDS(idle_to_minimum), .group = GROUP_HOW_TO_SERVE,
+		.value = "30",
+		.help = "PreFork: seconds without a client after which the pool shrinks to its "
+			"minimum; 0: never." },
+	{ .name = "dismiss_interval", SECONDS(dismiss_interval), .group = GROUP_HOW_TO_SERVE,
+		.value = "10",
+		.help = "PreFork: seconds between two dismissals of spare workers, at least." },
+	{ .name = "idle_period", SECONDS(idle_period), .group = GROUP_HOW_TO_SERVE, .value = "10",
+		.help = "Seconds without anything to do after which the idle hooks run; 0: "
+			"never." },
+	{ .name = "child_communication", ONE(child_communication), .group = GROUP_HOW_TO_SERVE,
+		.help = "Open a channel from each worker to the parent." },
+	{ .name = "serialize", ONE(serialize), .group = GROUP_HOW_TO_SERVE,
+		.unit = "flock|semaphore|pipe|none", .value = "none", .words = serialize_words,
+		.help = "How workers take turns at accepting; none leaves it to the kernel." },
+	{ .name = "lock_file", ONE(lock_file), .group = GROUP_HOW_TO_SERVE, .unit = "FILE",
+		.standard = "no file", .help = "The file that serialize flock locks." },
+	{ .name = "max_dequeue", SERVERS(max_dequeue, 0), .group = GROUP_HOW_TO_SERVE, .value = "0",
+		.help = "Dequeue children that run at the same time, at most; 0: none." },
+	{ .name = "check_for_dequeue", SECONDS(check_for_dequeue), .group = GROUP_HOW_TO_SERVE,
+		.value = "0", .help = "Seconds between starts of a dequeue child; 0: never." },
+	{ .name = "sig_passthrough", SEVERAL(sig_passthrough, sig_passthrough), .flags = ROW_SPLIT,
+		.group = GROUP_HOW_TO_SERVE, .unit = "SIGNAL[,SIGNAL]",
+		.help = "Signals that the parent hands on to every child." },
+	{ .name = "no_close_by_child", ONE(no_close_by_child), .group = GROUP_HOW_TO_SERVE,
+		.help = "A child may not stop the server." },
+	{ .name = "no_client_stdout", ONE(no_client_stdout), .group = GROUP_HOW_TO_SERVE,
+		.help = "Leave standard input and output alone instead of binding them to the "
+			"client." },
+
+	/* what a client may do */
+	{ .name = "handshake_timeout", SECONDS(handshake_timeout),
+		.group = GROUP_WHAT_A_CLIENT_MAY_DO, .value = "10",
+		.help = "Seconds that a TLS handshake may take; 0: no limit." },
+	{ .name = "first_byte_timeout", SECONDS(first_byte_timeout),
+		.group = GROUP_WHAT_A_CLIENT_MAY_DO, .value = "60",
+		.help = "Seconds that a new client may be silent; 0: no limit." },
+	{ .name = "idle_timeout", SECONDS(idle_timeout), .group = GROUP_WHAT_A_CLIENT_MAY_DO,
+		.value = "300",
+		.help = "Seconds that a client may neither send nor take anything while it is "
+			"waited for; 0: no limit." },
+	{ .name = "connection_timeout", SECONDS(connection_timeout),
+		.group = GROUP_WHAT_A_CLIENT_MAY_DO, .value = "0",
+		.help = "Seconds that a connection may last; 0: no limit." },
+	{ .name = "linger_timeout", SECONDS(linger_timeout), .group = GROUP_WHAT_A_CLIENT_MAY_DO,
+		.value = "2",
+		.help = "Seconds to wait at a close for the client to stop sending, so that the "
+			"last answer reaches it." },
+	{ .name = "max_line", ONE(max_line), .min = 1, .max = LINE_MAX_BYTES,
+		.group = GROUP_WHAT_A_CLIENT_MAY_DO, .unit = "BYTES", .value = "65536",
+		.help = "Bytes that a line of a client may have, 16777216 at most." },
+
+	/* who may come */
+	{ .name = "allow", SEVERAL(allow, allow), .group = GROUP_WHO_MAY_COME, .unit = "PATTERN",
+		.help = "Regular expression for addresses that may come. May be given several "
+			"times." },
+	{ .name = "deny", SEVERAL(deny, deny), .group = GROUP_WHO_MAY_COME, .unit = "PATTERN",
+		.help = "Regular expression for addresses that may not. May be given several "
+			"times." },
+	{ .name = "cidr_allow", SEVERAL(cidr_allow, cidr_allow), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_WHO_MAY_COME, .unit = "NETWORK",
+		.help = "Network that may come, as 192.0.2.0/24. May be given several times." },
+	{ .name = "cidr_deny", SEVERAL(cidr_deny, cidr_deny), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_WHO_MAY_COME, .unit = "NETWORK",
+		.help = "Network that may not come. May be given several times." },
+	{ .name = "reverse_lookups", ONE(reverse_lookups), .flags = ROW_RESERVED,
+		.group = GROUP_WHO_MAY_COME, .reason = NO_LOOKUPS },
+	{ .name = "double_reverse_lookups", ONE(double_reverse_lookups), .flags = ROW_RESERVED,
+		.group = GROUP_WHO_MAY_COME, .reason = NO_LOOKUPS },
+
+	/* as whom and where to run */
+	{ .name = "conf_file", ONE(conf_file), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "FILE",
+		.help = "File of options, a key and a value a line." },
+	{ .name = "user", ONE(user), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "USER",
+		.standard = "whoever starts it",
+		.help = "Name or number of the user to become once the ports are bound." },
+	{ .name = "group", ONE(group), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "GROUP[,GROUP]",
+		.standard = "the groups of user",
+		.help = "Names or numbers of the groups to become, separated by blanks or "
+			"commas." },
+	{ .name = "chroot", ONE(chroot), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "DIRECTORY",
+		.help = "Directory to be locked into once the ports are bound." },
+	{ .name = "background", ONE(background), .group = GROUP_AS_WHOM_AND_WHERE,
+		.help = "Go to the background." },
+	{ .name = "setsid", ONE(setsid), .group = GROUP_AS_WHOM_AND_WHERE,
+		.help = "Go to the background, in a session of its own, with the standard streams "
+			"on the null device." },
+	{ .name = "pid_file", ONE(pid_file), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "FILE",
+		.help = "File that holds the server's process number while it runs." },
+
+	/* log */
+	{ .name = "log_level", ONE(log_level), .min = 0, .max = 4, .flags = ROW_LEVEL,
+		.group = GROUP_LOG, .unit = "0-4", .value = "2",
+		.help = "How much is logged: 0 nothing, 1 warnings, 2 notices, 3 information, 4 "
+			"everything. More than 4 is 4; what is no such number is 2." },
+	{ .name = "log_file", ONE(log_file), .group = GROUP_LOG, .unit = "FILE",
+		.standard = "standard error", .reserved = log_backends, .reason = NO_BACKENDS,
+		.help = "File that log lines are appended to." },
+
+	/* stopping */
+	{ .name = "stop_timeout", SECONDS(stop_timeout), .group = GROUP_STOPPING, .value = "8",
+		.help = "Seconds that children get to end after TERM or INT before they are "
+			"killed." },
+	{ .name = "graceful_timeout", SECONDS(graceful_timeout), .group = GROUP_STOPPING,
+		.value = "0",
+		.help = "Seconds that children get to finish their clients after QUIT; 0: no "
+			"limit." },
+	{ .name = "leave_children_open_on_hup", ONE(leave_children_open_on_hup),
+		.group = GROUP_STOPPING,
+		.help = "On HUP let children finish with their clients instead of ending them." },
+
+	/* Net::Server's names that have no meaning here. */
+	{ .name = "spare_servers", IGNORED("the option spare_servers is obsolete and has no "
+		"effect; min_spare_servers and max_spare_servers do its work") },
+	{ .name = "ipv6_package", IGNORED(NULL) },
+	{ .name = "unix_path", IGNORED(NULL) },
+	{ .name = "tie_client_stdout", IGNORED(NULL) },
+
+	/* Known names of work that is not in this build. */
+	{ .name = "udp_recv_len", RESERVED(NO_UDP) },
+	{ .name = "udp_recv_flags", RESERVED(NO_UDP) },
+	{ .name = "udp_broadcast", RESERVED(NO_UDP) },
+	{ .name = "unix_type", RESERVED(NO_DATAGRAM), .words = stream_words },
+	{ .name = "syslog_ident", RESERVED(NO_SYSLOG) },
+	{ .name = "syslog_logopt", RESERVED(NO_SYSLOG) },
+	{ .name = "syslog_facility", RESERVED(NO_SYSLOG) },
+	{ .name = "syslog_logsock", RESERVED(NO_SYSLOG) },
+	{ .name = "log4perl_conf", RESERVED(NO_LOG4PERL) },
+	{ .name = "log4perl_logger", RESERVED(NO_LOG4PERL) },
+	{ .name = "log4perl_poll", RESERVED(NO_LOG4PERL) },
+	{ .name = "SSL_key_file", RESERVED(NO_TLS) },
+	{ .name = "SSL_cert_file", RESERVED(NO_TLS) },
+	{ .name = "SSL_use_cert", RESERVED(NO_TLS) },
+	{ .name = "SSL_verify_mode", RESERVED(NO_TLS) },
+	{ .name = "SSL_verify_callback", RESERVED(NO_TLS) },
+	{ .name = "SSL_ca_path", RESERVED(NO_TLS) },
+	{ .name = "SSL_ca_file", RESERVED(NO_TLS) },
+	{ .name = "SSL_cipher_list", RESERVED(NO_TLS) },
+	{ .name = "SSL_passwd_cb", RESERVED(NO_TLS) },
+	{ .name = "SSL_version", RESERVED(NO_TLS) },
+	{ .name = "SSL_max_getline_length", RESERVED(NO_TLS) },
+	{ .name = "SSL_error_callback", RESERVED(NO_TLS) },
+	{ .name = "timeout_header", RESERVED(NO_HTTP) },
+	{ .name = "timeout_idle", RESERVED(NO_HTTP) },
+	{ .name = "max_header_size", RESERVED(NO_HTTP) },
+	{ .name = "server_revision", RESERVED(NO_HTTP) },
+	{ .name = "access_log_file", RESERVED(NO_HTTP) },
+	{ .name = "access_log_function", RESERVED(NO_HTTP) },
+	{ .name = "access_log_format", RESERVED(NO_HTTP) },
+	{ .name = "default_content_type", RESERVED(NO_HTTP) },
+	{ .name = "allow_body_on_all_statuses", RESERVED(NO_HTTP) },
+	{ .name = "enable_dispatch", RESERVED(NO_HTTP) },
+	{ .name = "app", RESERVED(NO_HTTP) },
+};
+
+const size_t option_row_count = sizeof(option_rows) / sizeof(option_rows[0]);
+
+const char *
+row_group_title(enum row_group group)
+{
+	static const char *const titles[GROUP_COUNT] = {
+		[GROUP_SERVICE] = "Of this server",
+		[GROUP_WHERE_TO_LISTEN] = "Where to listen",
+		[GROUP_HOW_TO_SERVE] = "How to serve",
+		[GROUP_WHAT_A_CLIENT_MAY_DO] = "What a client may do",
+		[GROUP_WHO_MAY_COME] = "Who may come",
+		[GROUP_AS_WHOM_AND_WHERE] = "As whom and where to run",
+		[GROUP_LOG] = "Log",
+		[GROUP_STOPPING] = "Stopping",
+	};
+
+	return titles[group];
+}
