@@ -1,0 +1,360 @@
+/*
+ * The accept loop of Single and of the workers. It tries first and waits second: under load a
+ * connection costs accept4 and no wait. Many workers wait on the same listeners; TEND_EXCLUSIVE
+ * makes the kernel wake one of them for a connection, and the descriptors being non-blocking makes
+ * it harmless when it wakes another.
+ */
+#include "server/accept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "server/hooks.h"
+#include "server/serve.h"
+
+/* While connections never cease, the loop is looked at every so many of them all the same. */
+#define ACCEPT_BATCH 64
+/* While clients come one by one, a second one is hoped for only so often. */
+#define HOPE_AGAIN 8
+
+/* One listener as the accept loop sees it. */
+struct inlet {
+	const struct listener *listener;
+	struct tend_watch      watch;
+	bool                   ready; /* worth a try */
+	bool                   hoped; /* nobody said so: it only had somebody a moment ago */
+};
+
+struct acceptor {
+	struct tend_server *srv;
+	struct serialize   *turns;
+	struct inlet      *inlets;
+	size_t              count;
+	size_t              next;    /* where the search for a ready one begins: none may starve */
+	bool                watching;
+	bool                sparse;  /* the last hope was in vain: clients come one by one */
+	unsigned            since_hope;
+	struct tend_timer   pause;   /* running: starved, the listeners are left alone */
+	struct tend_watch   lifeline;
+	int                 broken;
+};
+
+int
+accept_one(const struct listener *l, struct addr *peer)
+{
+	for (;;) {
+		int fd;
+
+		peer->length = sizeof(peer->u);
+		fd = accept4(l->fd, &peer->u.any, &peer->length, SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		/* This client left, or its network failed, before we came; the next may be well. */
+		if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO && errno != ENETDOWN &&
+		    errno != ENOPROTOOPT && errno != EHOSTDOWN && errno != EHOSTUNREACH &&
+		    errno != ENETUNREACH && errno != EPERM)
+			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	}
+}
+
+bool
+accept_is_starved(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOBUFS || code == -ENOMEM;
+}
+
+static const char *
+what_to_change(int code)
+{
+	switch (code) {
+	case -EMFILE:
+		return "; raise the limit of open files (ulimit -n) of the server";
+	case -ENFILE:
+		return "; raise fs.file-max of the system";
+	default:
+		return "";
+	}
+}
+
+void
+accept_report(struct tend_server *srv, const struct listener *l, int code)
+{
+	int64_t now = clock_now();
+
+	if (srv->hooks->accept_failed != NULL)
+		srv->hooks->accept_failed(srv, -code);
+	if (srv->accept_error_logged != 0 && now - srv->accept_error_logged < CLOCK_SECOND)
+		return;
+	srv->accept_error_logged = now;
+	tend_log(srv, TEND_LOG_WARNING,
+	    "Cannot accept on %s port %s: %s; clients wait in the queue, trying again%s",
+	    l->proto_upper, l->service, error_reason(code), what_to_change(code));
+}
+
+/* ---- what the loop tells ---- */
+
+static void
+listener_ready(struct tend_watch *w, unsigned events)
+{
+	struct inlet *s = w->data;
+
+	(void)events;
+	s->ready = true;
+	s->hoped = false;
+}
+
+static void
+pause_over(struct tend_timer *t)
+{
+	struct acceptor *a = t->data;
+	size_t i;
+
+	for (i = 0; i < a->count; i++)
+		a->inlets[i].ready = true;
+}
+
+static void
+parent_gone(struct tend_watch *w, unsigned events)
+{
+	struct acceptor *a = w->data;
+
+	(void)events;
+	tend_watch_stop(w);
+	tend_log(a->srv, TEND_LOG_INFO, "The parent process is gone; leaving");
+	if (a->srv->stop == STOP_NOT)
+		a->srv->stop = STOP_GRACEFUL;
+}
+
+/* ---- watching ---- */
+
+static void
+watch_stop(struct acceptor *a)
+{
+	size_t i;
+
+	if (!a->watching)
+		return;
+	for (i = 0; i < a->count; i++)
+		tend_watch_stop(&a->inlets[i].watch);
+	a->watching = false;
+}
+
+static int
+watch_start(struct acceptor *a)
+{
+	size_t i;
+
+	if (a->watching)
+		return 0;
+	for (i = 0; i < a->count; i++) {
+		struct inlet *s = &a->inlets[i];
+		int r = tend_watch_start(a->srv->loop, &s->watch, s->listener->fd,
+		    TEND_READ | TEND_EXCLUSIVE);
+
+		if (r < 0)
+			return r;
+	}
+	a->watching = true;
+	return 0;
+}
+
+static void
+starve(struct acceptor *a, const struct listener *l, int code)
+{
+	size_t i;
+
+	accept_report(a->srv, l, code);
+	/* The queue stays readable: watching it would only spin. */
+	watch_stop(a);
+	for (i = 0; i < a->count; i++)
+		a->inlets[i].ready = false;
+	tend_timer_start(a->srv->loop, &a->pause, ACCEPT_PAUSE);
+}
+
+/* ---- accepting ---- */
+
+static struct inlet *
+next_ready(struct acceptor *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->count; i++) {
+		struct inlet *s = &a->inlets[(a->next + i) % a->count];
+
+		if (s->ready) {
+			a->next = (a->next + i + 1) % a->count;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+/* Accepts from a listener that may have something. The descriptor, or negative: nothing for now. */
+static int
+take(struct acceptor *a, struct inlet *s, struct addr *peer)
+{
+	int fd = accept_one(s->listener, peer);
+
+	if (s->hoped)
+		a->sparse = fd == -EAGAIN;
+	if (fd >= 0)
+		return fd;
+	s->ready = false;
+	if (fd == -EAGAIN)
+		return fd;
+	if (accept_is_starved(fd)) {
+		starve(a, s->listener, fd);
+		return fd;
+	}
+	a->broken = server_fail(a->srv, EX_OSERR, fd, "cannot accept on %s port %s: %s",
+	    s->listener->proto_upper, s->listener->service, error_reason(fd));
+	return fd;
+}
+
+/*
+ * Where one client came there may be another: under load that try replaces a wait. When it fails
+ * again and again it is an idle system call for each client, so it is made less often.
+ */
+static void
+hope_for_another(struct acceptor *a, struct inlet *s)
+{
+	s->hoped = true;
+	s->ready = !a->sparse || ++a->since_hope % HOPE_AGAIN == 0;
+}
+
+static bool
+has_idle_hook(const struct tend_server *srv)
+{
+	return (srv->role == ROLE_PARENT ? srv->hooks->idle : srv->hooks->child_idle) != NULL;
+}
+
+/*
+ * Waits for a listener, a signal, the parent's end, or, where somebody asked for it, until nothing
+ * happened for idle_period.
+ */
+static int
+wait_for_event(struct acceptor *a)
+{
+	struct tend_server *srv = a->srv;
+	double idle = has_idle_hook(srv) ? srv->settings.value.idle_period : 0;
+	int64_t until = idle > 0 ? clock_after(clock_now(), clock_from_seconds(idle)) : 0;
+	int r;
+
+	if (!tend_timer_running(&a->pause) && (r = watch_start(a)) < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
+	hook_before_accept(srv);
+	r = tend_loop_turn(srv->loop, idle > 0 ? idle : -1);
+	if (r < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
+	/* A signal alone is not idleness (NW-25). */
+	if (idle > 0 && srv->stop == STOP_NOT && clock_now() >= until)
+		hook_idle(srv);
+	return 0;
+}
+
+/* With turns, only the worker whose turn it is waits for the listeners. */
+static int
+wait_for_turn(struct acceptor *a)
+{
+	int r;
+
+	if (a->turns == NULL || a->turns->how == SERIALIZE_NONE)
+		return 0;
+	r = serialize_wait(a->turns, loop_signal_fd(a->srv->loop));
+	if (r == -EINTR)
+		return tend_loop_turn(a->srv->loop, 0) < 0 ? -EIO : -EINTR;
+	if (r < 0) {
+		tend_log(a->srv, TEND_LOG_WARNING,
+		    "serialize %s failed: %s; going on without (option serialize)",
+		    serialize_name(a->turns->how), error_reason(r));
+		a->turns = NULL;
+	}
+	return 0;
+}
+
+static void
+pass_turn(struct acceptor *a)
+{
+	if (a->turns == NULL || a->turns->how == SERIALIZE_NONE)
+		return;
+	/* Not to be woken for a connection that is another's to take. */
+	watch_stop(a);
+	serialize_pass(a->turns);
+}
+
+static int
+open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *turns)
+{
+	size_t i;
+
+	*a = (struct acceptor){ .srv = srv, .turns = turns, .count = srv->listener_count };
+	a->inlets = calloc(a->count, sizeof(*a->inlets));
+	if (a->inlets == NULL)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	for (i = 0; i < a->count; i++) {
+		a->inlets[i].listener = &srv->listeners[i];
+		a->inlets[i].ready = true;
+		tend_watch_init(&a->inlets[i].watch, listener_ready, &a->inlets[i]);
+	}
+	tend_timer_init(&a->pause, pause_over, a);
+	tend_watch_init(&a->lifeline, parent_gone, a);
+	if (srv->lifeline >= 0)
+		return tend_watch_start(srv->loop, &a->lifeline, srv->lifeline, TEND_READ);
+	return 0;
+}
+
+static void
+close_acceptor(struct acceptor *a)
+{
+	watch_stop(a);
+	pass_turn(a);
+	tend_timer_stop(&a->pause);
+	tend_watch_stop(&a->lifeline);
+	free(a->inlets);
+}
+
+/* One round: accept and serve, or wait. 0 to go on. */
+static int
+accept_round(struct acceptor *a)
+{
+	struct tend_server *srv = a->srv;
+	struct inlet *s;
+	struct addr peer;
+	int fd;
+
+	if (wait_for_turn(a) < 0)
+		return 0;
+	s = next_ready(a);
+	if (s == NULL)
+		return wait_for_event(a);
+	fd = take(a, s, &peer);
+	if (fd < 0)
+		return a->broken;
+	pass_turn(a);
+	hope_for_another(a, s);
+	if (srv->board != NULL)
+		board_busy(srv->board);
+	serve_connection(srv, fd, s->listener, &peer);
+	if (srv->board != NULL)
+		board_waiting(srv->board);
+	/* Signals and timers are looked at when there is one, and now and then in any case. */
+	if (loop_signal_seen(srv->loop) || srv->requests % ACCEPT_BATCH == 0)
+		return tend_loop_turn(srv->loop, 0) < 0 ? -EIO : 0;
+	return 0;
+}
+
+int
+accept_loop(struct tend_server *srv, unsigned long max_requests, struct serialize *turns)
+{
+	struct acceptor a;
+	int r = open_acceptor(&a, srv, turns);
+
+	while (r == 0 && srv->stop == STOP_NOT && (max_requests == 0 || srv->requests < max_requests))
+		r = accept_round(&a);
+	close_acceptor(&a);
+	return r;
+}

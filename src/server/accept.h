@@ -1,0 +1,29 @@
+/* Taking connections from the listeners, for processes that serve them one after another. */
+#ifndef TEND_SERVER_ACCEPT_H
+#define TEND_SERVER_ACCEPT_H
+
+#include "process/serialize.h"
+#include "server/server.h"
+
+/*
+ * Tries to accept one connection from a listener: its descriptor, -EAGAIN when there is none (any
+ * more), or another error of accept(). Errors that only this client had are passed over.
+ */
+int accept_one(const struct listener *l, struct addr *peer);
+
+/* True for errors that say that this process or machine is out of something for the moment. */
+bool accept_is_starved(int code);
+
+/* Logs an accept error (at most once a second) and calls the hook. */
+void accept_report(struct tend_server *srv, const struct listener *l, int code);
+
+/* How long a starved process leaves the listeners alone. */
+#define ACCEPT_PAUSE 0.1
+
+/*
+ * Accepts and serves until the process is told to end, or `max_requests` (0: no limit) were served.
+ * `turns` may be NULL. 0, or -errno when the listeners are broken.
+ */
+int accept_loop(struct tend_server *srv, unsigned long max_requests, struct serialize *turns);
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * The discipline after fork. The parent blocks all signals around it, so that none is handled with
+ * the parent's state in the child; the child gives up, takes, and only then listens again.
+ */
+#include "server/child.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "loop/loop.h"
+#include "server/accept.h"
+#include "server/hooks.h"
+#include "server/serve.h"
+
+/*
+ * The parent's private things: descriptors closed, objects forgotten, nothing told to anyone. What
+ * is only memory is left as it is: giving it back would copy the pages that it lies on.
+ */
+static void
+give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
+{
+	struct master *m = srv->master;
+	size_t i;
+
+	if (kind == TEND_CHILD_FORK && srv->hooks->signal == NULL)
+		signals_reset_guest(srv);
+	else
+		signals_reset_child(srv);
+	loop_abandon(srv->loop);
+	srv->loop = NULL;
+	for (i = 0; i < m->children.count; i++)
+		if (m->children.list[i].channel >= 0)
+			close(m->children.list[i].channel);
+	if (parents_channel >= 0)
+		close(parents_channel);
+	close(m->lifeline[1]);
+	if (srv->pidfile.fd >= 0)
+		pidfile_close(&srv->pidfile);
+	daemonize_forget(&srv->daemon);
+}
+
+void
+child_become_worker(struct tend_server *srv, const struct birth *birth)
+{
+	srv->role = ROLE_CHILD;
+	srv->stop = STOP_NOT;
+	srv->requests = 0;
+	give_up(srv, birth->kind, birth->channel[0]);
+	srv->lifeline = srv->master->lifeline[0];
+	srv->parent_channel = birth->channel[1];
+	board_mine(srv->board, birth->slot);
+	serve_open_mood(srv, false);
+	sigprocmask(SIG_SETMASK, &birth->mask, NULL);
+}
+
+int
+child_open_loop(struct tend_server *srv)
+{
+	int r;
+
+	srv->loop = tend_loop_new(NULL);
+	if (srv->loop == NULL)
+		return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop: %s",
+		    error_reason(-errno));
+	r = signals_open_worker(srv);
+	if (r == 0)
+		serve_open_mood(srv, true);
+	return r;
+}
+
+_Noreturn void
+child_run(struct tend_server *srv, const struct birth *birth, master_child_fn body, void *data)
+{
+	int status;
+
+	child_become_worker(srv, birth);
+	/* A worker has nothing to gain from set-user-id programs, and an intruder has. */
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	status = body(srv, data);
+	if (__fpending(stdout) > 0)
+		fflush(stdout);
+	/* Not exit(): what the application registered with atexit() is the parent's to run. */
+	_exit(status);
+}
+
+/* A child that cannot begin says why; the parent sees the status and takes its time. */
+static int
+report(struct tend_server *srv, int code)
+{
+	if (srv->error.code == 0)
+		server_fail(srv, EX_SOFTWARE, code, "a child cannot go on: %s", error_reason(code));
+	server_fatal(srv);
+	return srv->error.status != 0 ? srv->error.status : EX_SOFTWARE;
+}
+
+/* Spread by max_requests_jitter, so that workers started together do not all end together. */
+static unsigned long
+requests_of_this_worker(const struct tend_server *srv)
+{
+	unsigned long most = (unsigned long)srv->settings.value.max_requests;
+	unsigned jitter = (unsigned)srv->settings.value.max_requests_jitter;
+	unsigned seed = (unsigned)getpid() * 2654435761u ^ (unsigned)clock_now();
+
+	if (most == 0 || jitter == 0)
+		return most;
+	return most + seed % (jitter + 1);
+}
+
+int
+child_accept_loop(struct tend_server *srv, void *data)
+{
+	struct serialize *turns = &srv->master->turns;
+	unsigned long most = requests_of_this_worker(srv);
+	int r;
+
+	(void)data;
+	r = child_open_loop(srv);
+	if (r == 0)
+		r = serialize_join(turns, &srv->error);
+	if (r == 0)
+		r = hook_child_start(srv, TEND_CHILD_WORKER);
+	if (r < 0)
+		return report(srv, r);
+	r = accept_loop(srv, most, turns);
+	if (r < 0)
+		report(srv, r);
+	else if (most != 0 && srv->requests >= most)
+		tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %lu connections (option max_requests)",
+		    srv->requests);
+	hook_child_exit(srv, TEND_CHILD_WORKER);
+	return r < 0 ? EX_SOFTWARE : 0;
+}
+
+int
+child_dequeue(struct tend_server *srv, void *data)
+{
+	int r;
+
+	(void)data;
+	/* Signals as events: one that tells it to end lets the hook come to its end (NS-HOK-04). */
+	r = child_open_loop(srv);
+	if (r == 0)
+		r = hook_child_start(srv, TEND_CHILD_DEQUEUE);
+	if (r < 0)
+		return report(srv, r);
+	if (srv->hooks->dequeue != NULL)
+		srv->hooks->dequeue(srv);
+	hook_child_exit(srv, TEND_CHILD_DEQUEUE);
+	return 0;
+}

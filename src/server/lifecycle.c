@@ -1,0 +1,562 @@
+/*
+ * A server's life, from the first check to the last close (NS-FLW-01). Each phase is a row: what it
+ * does, and the hook that follows it. All that can be known to be wrong is found by
+ * lifecycle_check(), before anything is bound, written or detached.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "server/hooks.h"
+#include "server/personality.h"
+
+#define DEFAULT_PORT "20203"
+
+/* ---- what can be known beforehand ---- */
+
+/* The first of server_type that this build has (NS-MTY-01 to -03). */
+static int
+choose_personality(struct tend_server *srv)
+{
+	const struct tend_list *types = &srv->settings.server_type;
+	const char *nearest = NULL;
+	size_t i;
+
+	for (i = 0; i < types->count; i++) {
+		srv->personality = personality_find(types->items[i], &nearest);
+		if (srv->personality != NULL)
+			return 0;
+		tend_log(srv, TEND_LOG_WARNING, "server_type %s is not part of this build",
+		    types->items[i]);
+	}
+	return server_fail(srv, EX_CONFIG, -EINVAL,
+	    "server_type '%s' is not part of this build, which has %s%s%s%s",
+	    options_get(srv->options, "server_type"), personality_names(),
+	    nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+	    nearest != NULL ? "?" : "");
+}
+
+static int
+parse_passthrough(struct tend_server *srv)
+{
+	const struct tend_list *list = &srv->settings.sig_passthrough;
+	size_t i;
+
+	srv->passthrough_count = 0;
+	for (i = 0; i < list->count && i < SERVER_SIGNALS_MAX / 2; i++) {
+		int signo = signals_number(list->items[i]);
+
+		if (signo == 0)
+			return server_fail(srv, EX_CONFIG, -EINVAL,
+			    "sig_passthrough: there is no signal '%s'", list->items[i]);
+		srv->passthrough[srv->passthrough_count++] = signo;
+	}
+	return 0;
+}
+
+static void
+take_limits(struct tend_server *srv)
+{
+	const struct tend_config *c = &srv->settings.value;
+
+	srv->limits = (struct conn_limits){
+		.handshake = clock_from_seconds(c->handshake_timeout),
+		.first_byte = clock_from_seconds(c->first_byte_timeout),
+		.idle = clock_from_seconds(c->idle_timeout),
+		.total = clock_from_seconds(c->connection_timeout),
+		.linger = clock_from_seconds(c->linger_timeout),
+		.max_line = (size_t)c->max_line,
+	};
+}
+
+static int
+check_access(struct tend_server *srv)
+{
+	const struct settings *s = &srv->settings;
+
+	access_free(srv->access);
+	srv->access = NULL;
+	return access_new(&srv->access, &s->allow, &s->deny, &s->cidr_allow, &s->cidr_deny,
+	    &srv->error);
+}
+
+static int
+check_identity(struct tend_server *srv)
+{
+	const struct tend_config *c = &srv->settings.value;
+	int r = identity_lookup(&srv->identity, c->user, c->group, &srv->error);
+
+	if (r == 0 && c->chroot != NULL && c->chroot[0] != '\0')
+		r = privileges_check_root(c->chroot, &srv->error);
+	return r;
+}
+
+/* The handler that this personality needs. */
+static int
+check_hooks(struct tend_server *srv)
+{
+	if (srv->hooks->process != NULL)
+		return 0;
+	return server_fail(srv, EX_SOFTWARE, -EINVAL,
+	    "the service %s has no hook `process`, which server_type %s needs", srv->name,
+	    srv->personality->name);
+}
+
+int
+lifecycle_check(struct tend_server *srv)
+{
+	static int (*const checks[])(struct tend_server *) = {
+		check_hooks, parse_passthrough, check_access, check_identity,
+	};
+	size_t i;
+	int r = choose_personality(srv);
+
+	if (r == 0 && srv->personality->defaults != NULL) {
+		options_set_defaults(srv->options, srv->personality->defaults);
+		r = options_resolve(srv->options, &srv->settings, &srv->error);
+	}
+	if (r == 0 && srv->personality->prepare != NULL)
+		r = srv->personality->prepare(srv);
+	for (i = 0; r == 0 && i < sizeof(checks) / sizeof(checks[0]); i++)
+		r = checks[i](srv);
+	take_limits(srv);
+	return r;
+}
+
+/* ---- phases ---- */
+
+static bool
+is_inet(const struct tend_server *srv)
+{
+	return srv->personality->traits & PERSONALITY_NO_BIND;
+}
+
+static int
+open_streams(struct tend_server *srv)
+{
+	int r = stdio_sanitize(&srv->error);
+
+	/* Before the first line of log: its reader may be gone. */
+	signals_ignore_pipe(srv);
+	if (r < 0)
+		return r;
+	/* For the whole life: a chroot may have no null device (NS-DMN-18). */
+	srv->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (srv->null_fd < 0)
+		return server_fail(srv, EX_OSERR, -errno, "cannot open /dev/null: %s",
+		    error_reason(-errno));
+	return 0;
+}
+
+static int
+open_log(struct tend_server *srv)
+{
+	const struct tend_config *c = &srv->settings.value;
+
+	srv->log.level = c->log_level;
+	if (c->log_file != NULL && c->log_file[0] != '\0')
+		return logger_open_file(&srv->log, c->log_file, &srv->error);
+	return 0;
+}
+
+static int
+lock_pid_file(struct tend_server *srv)
+{
+	const char *path = srv->settings.value.pid_file;
+	pid_t stale = 0;
+	int r;
+
+	if (path == NULL || path[0] == '\0')
+		return 0;
+	r = pidfile_open(&srv->pidfile, path, &stale, &srv->error);
+	if (r == 0 && stale > 0)
+		tend_log(srv, TEND_LOG_WARNING,
+		    "pid_file %s names process %ld, which is not its server any more; taking it over", path, (long)stale);
+	return r;
+}
+
+/* NS-DMN-01 to -04: the table of standard streams. */
+static int
+detach(struct tend_server *srv)
+{
+	const struct tend_config *c = &srv->settings.value;
+	bool to_file = srv->log.path != NULL;
+	int r = 0;
+
+	if ((c->setsid || to_file) && !is_inet(srv))
+		r = stdio_to_null(false, &srv->error);
+	if (r == 0 && (c->setsid || c->background) && !is_inet(srv)) {
+		r = daemonize_fork(&srv->daemon, c->setsid, &srv->error);
+		srv->parent = getpid();
+		if (r == 0)
+			tend_log(srv, TEND_LOG_NOTICE, "Process Backgrounded");
+	}
+	if (r < 0)
+		return r;
+	if (to_file) {
+		dup2(srv->log.fd, STDERR_FILENO);
+	} else if (c->setsid) {
+		logger_silence(&srv->log);
+		r = stdio_to_null(true, &srv->error);
+	}
+	return r;
+}
+
+/* From here on signals are events: one that comes during the start ends it in order (NS-SIG-06). */
+static int
+listen_to_signals(struct tend_server *srv)
+{
+	srv->loop = tend_loop_new(NULL);
+	if (srv->loop == NULL)
+		return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop: %s",
+		    error_reason(-errno));
+	return signals_open_parent(srv);
+}
+
+static int
+write_pid_file(struct tend_server *srv)
+{
+	return srv->pidfile.fd >= 0 ? pidfile_write(&srv->pidfile, &srv->error) : 0;
+}
+
+static int
+announce(struct tend_server *srv)
+{
+	if (!is_inet(srv))
+		tend_log(srv, TEND_LOG_NOTICE, "%s (type %s) starting! pid(%ld)", srv->name,
+		    srv->personality->name, (long)getpid());
+	return 0;
+}
+
+static void
+note(void *data, const char *text)
+{
+	tend_log(data, TEND_LOG_NOTICE, "%s", text);
+}
+
+static int
+resolve(struct tend_server *srv, endpoint_note_fn fn)
+{
+	struct settings *s = &srv->settings;
+	struct endpoint_config from = {
+		.port = &s->port,
+		.host = &s->host,
+		.proto = &s->proto,
+		.ipv = &s->ipv,
+		.listen_at = srv->service->config.listen_at,
+		.backlog = s->value.listen,
+		.default_port = DEFAULT_PORT,
+	};
+
+	endpoints_done(&srv->endpoints);
+	return endpoints_resolve(&srv->endpoints, &from, fn, srv, &srv->error);
+}
+
+static int
+find_endpoints(struct tend_server *srv)
+{
+	return is_inet(srv) ? 0 : resolve(srv, note);
+}
+
+static const char *
+ipv_text(unsigned ipv)
+{
+	return ipv == IPV_4 ? "4" : ipv == IPV_6 ? "6" : "*";
+}
+
+/*
+ * For handlers that use standard input and output, which the connection's deadlines do not reach:
+ * accepted sockets inherit these from their listener.
+ */
+static void
+bound_stdio_waits(const struct tend_server *srv, int fd)
+{
+	double idle = srv->settings.value.idle_timeout;
+	struct timeval t = { .tv_sec = (time_t)idle };
+
+	if (idle <= 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+static void
+log_binding(struct tend_server *srv, const struct endpoint *ep)
+{
+	const struct transport *t = transport_find(ep->proto);
+
+	if (t != NULL && (t->traits & TRANSPORT_LOCAL))
+		tend_log(srv, TEND_LOG_NOTICE, "Binding to %s socket file \"%s\"", ep->proto, ep->port);
+	else
+		tend_log(srv, TEND_LOG_NOTICE, "Binding to %s port %s on host %s with IPv%s",
+		    ep->proto, ep->port, ep->host, ipv_text(ep->ipv));
+}
+
+static void
+log_bound(struct tend_server *srv, const struct listener *l)
+{
+	if (l->transport->traits & TRANSPORT_LOCAL)
+		tend_log(srv, TEND_LOG_NOTICE, "Bound to %s socket %s", l->proto_upper, l->service);
+	else if (strcmp(l->service, l->configured_port) != 0)
+		tend_log(srv, TEND_LOG_NOTICE, "Bound to %s port %s on %s (port %s was asked for)",
+		    l->proto_upper, l->service, l->host, l->configured_port);
+	else
+		tend_log(srv, TEND_LOG_NOTICE, "Bound to %s port %s on %s", l->proto_upper, l->service,
+		    l->host);
+}
+
+static int
+bind_all(struct tend_server *srv)
+{
+	size_t i, n = srv->endpoints.count;
+
+	if (is_inet(srv))
+		return 0;
+	srv->listeners = calloc(n, sizeof(*srv->listeners));
+	if (srv->listeners == NULL)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	for (i = 0; i < n; i++) {
+		struct listener *l = &srv->listeners[i];
+		int r;
+
+		log_binding(srv, &srv->endpoints.list[i]);
+		r = listener_open(l, &srv->endpoints.list[i], i > 0 ? l - 1 : NULL, &srv->error);
+		if (r < 0)
+			return r;
+		srv->listener_count++;
+		bound_stdio_waits(srv, l->fd);
+		log_bound(srv, l);
+	}
+	return 0;
+}
+
+/* What the new identity must be able to open or remove later (NS-DMN-12). */
+static int
+give_files(struct tend_server *srv)
+{
+	const struct identity *id = &srv->identity;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < srv->listener_count; i++) {
+		const struct listener *l = &srv->listeners[i];
+
+		if (l->addr.u.any.sa_family == AF_UNIX && l->addr.u.un.sun_path[0] != '\0')
+			r = identity_give(id, l->service, &srv->error);
+	}
+	/* Not the pid file: who can write it chooses whom a stop script of root's will kill. It is
+	   emptied through its open descriptor. */
+	if (r == 0 && srv->log.path != NULL)
+		r = identity_give(id, srv->log.path, &srv->error);
+	return r;
+}
+
+static void
+log_identity(struct tend_server *srv)
+{
+	const struct identity *id = &srv->identity;
+	/* Root is worth a warning; anybody else is who he is. */
+	enum tend_log_level level = geteuid() == 0 ? TEND_LOG_WARNING : TEND_LOG_INFO;
+
+	if (id->set_group)
+		tend_log(srv, TEND_LOG_NOTICE, "Setting gid to \"%ld\" and %zu groups", (long)id->gid,
+		    id->group_count);
+	else
+		tend_log(srv, level, "Group Not Defined. Keeping gid %ld (option group)",
+		    (long)getegid());
+	if (id->set_user)
+		tend_log(srv, TEND_LOG_NOTICE, "Setting uid to \"%ld\"", (long)id->uid);
+	else
+		tend_log(srv, level, "User Not Defined. Keeping uid %ld (option user)",
+		    (long)geteuid());
+}
+
+static int
+drop_privileges(struct tend_server *srv)
+{
+	const char *root = srv->settings.value.chroot;
+	int r = give_files(srv);
+
+	if (r == 0 && root != NULL && root[0] != '\0') {
+		r = privileges_change_root(root, &srv->error);
+		if (r == 0)
+			tend_log(srv, TEND_LOG_NOTICE, "Chrooting to %s", root);
+	}
+	if (r < 0)
+		return r;
+	log_identity(srv);
+	r = privileges_drop(&srv->identity, &srv->error);
+	srv->requests = 0;
+	return r;
+}
+
+static int
+get_ready(struct tend_server *srv)
+{
+	daemonize_ready(&srv->daemon);
+	return 0;
+}
+
+static int
+loop(struct tend_server *srv)
+{
+	return srv->personality->loop(srv);
+}
+
+#define HOOK(name) offsetof(struct tend_hooks, name)
+#define NO_HOOK SIZE_MAX
+
+static const struct phase {
+	int (*enter)(struct tend_server *srv);
+	size_t hook; /* follows it */
+} phases[] = {
+	{ open_streams, NO_HOOK },
+	{ open_log, NO_HOOK },
+	{ lock_pid_file, NO_HOOK },
+	{ detach, NO_HOOK },
+	{ listen_to_signals, NO_HOOK },
+	{ write_pid_file, HOOK(configured) },
+	{ announce, NO_HOOK },
+	{ find_endpoints, NO_HOOK },
+	{ bind_all, HOOK(bound) },
+	{ drop_privileges, HOOK(ready) },
+	{ get_ready, NO_HOOK },
+	{ loop, NO_HOOK },
+};
+
+static int
+run_hook_at(struct tend_server *srv, size_t offset)
+{
+	int (*hook)(struct tend_server *);
+
+	if (offset == NO_HOOK)
+		return 0;
+	memcpy(&hook, (const char *)srv->hooks + offset, sizeof(hook));
+	return hook_start(srv, hook);
+}
+
+/* ---- the end ---- */
+
+void
+lifecycle_begin_close(struct tend_server *srv)
+{
+	if (srv->closing)
+		return;
+	srv->closing = true;
+	hook_parent(srv, srv->hooks->stopping);
+	if (!is_inet(srv))
+		tend_log(srv, TEND_LOG_NOTICE, "Server closing!");
+}
+
+void
+lifecycle_close_listeners(struct tend_server *srv)
+{
+	size_t i;
+
+	for (i = 0; i < srv->listener_count; i++) {
+		struct listener *l = &srv->listeners[i];
+		int r = listener_unlink(l);
+
+		if (r < 0 && l->owner == getpid())
+			tend_log(srv, TEND_LOG_WARNING, "Cannot remove the socket file %s: %s", l->service,
+			    error_reason(r));
+		listener_close(l);
+	}
+	free(srv->listeners);
+	srv->listeners = NULL;
+	srv->listener_count = 0;
+}
+
+static void
+close_all(struct tend_server *srv)
+{
+	struct error e = { 0 };
+
+	lifecycle_begin_close(srv);
+	hook_parent(srv, srv->hooks->children_gone);
+	if (srv->pidfile.fd >= 0 && pidfile_remove(&srv->pidfile, &e) < 0)
+		tend_log(srv, TEND_LOG_WARNING, "%s", e.text);
+	pidfile_close(&srv->pidfile);
+	lifecycle_close_listeners(srv);
+	endpoints_done(&srv->endpoints);
+	conn_done(&srv->conn);
+	if (srv->loop != NULL) {
+		signals_close(srv);
+		tend_loop_free(srv->loop);
+		srv->loop = NULL;
+	}
+	if (srv->null_fd >= 0)
+		close(srv->null_fd);
+	srv->null_fd = -1;
+	signals_restore_pipe(srv);
+}
+
+/* The launcher prints the sentence as it is: with the name that it would have had here. */
+static void
+tell_launcher(struct tend_server *srv)
+{
+	struct error e = srv->error;
+
+	error_set(&e, e.status, e.code, "%s: %s", srv->name, srv->error.text);
+	daemonize_failed(&srv->daemon, &e);
+}
+
+/* TERM, INT or QUIT during the start: nothing was served, so there is nothing to finish. */
+static bool
+is_over(struct tend_server *srv)
+{
+	if (srv->stop == STOP_NOT && srv->loop != NULL &&
+	    (signals_stop_requested(srv) || loop_signal_pending(srv->loop, SIGQUIT)))
+		srv->stop = STOP_NOW;
+	return srv->stop != STOP_NOT;
+}
+
+int
+lifecycle_run(struct tend_server *srv)
+{
+	size_t i;
+	int r = 0;
+
+	srv->stop = STOP_NOT;
+	srv->closing = false;
+	srv->parent = getpid();
+	for (i = 0; r == 0 && !is_over(srv) && i < sizeof(phases) / sizeof(phases[0]); i++) {
+		r = phases[i].enter(srv);
+		if (r == 0)
+			r = run_hook_at(srv, phases[i].hook);
+	}
+	if (r < 0)
+		server_fatal(srv);
+	close_all(srv);
+	/* The last act: whoever waits may try again at once, and must find nothing in his way. */
+	if (r < 0)
+		tell_launcher(srv);
+	else
+		daemonize_ready(&srv->daemon);
+	return r;
+}
+
+int
+tend_server_check(struct tend_server *srv)
+{
+	int r;
+
+	if (srv == NULL)
+		return -ENOMEM;
+	if (!srv->configured)
+		return srv->error.code < 0 ? srv->error.code : -EINVAL;
+	if (is_inet(srv))
+		return 0;
+	r = resolve(srv, NULL);
+	endpoints_done(&srv->endpoints);
+	return r;
+}

@@ -1,0 +1,71 @@
+/*
+ * The master: a parent with children. It spawns them, reaps them, counts them on the board, passes
+ * signals on and brings everything to an end. It never speaks to a client. What number of children
+ * there should be is the personality's to say.
+ */
+#ifndef TEND_SERVER_MASTER_H
+#define TEND_SERVER_MASTER_H
+
+#include "process/backoff.h"
+#include "process/children.h"
+#include "process/serialize.h"
+#include "server/server.h"
+
+/*
+ * The personality's share of the master's loop, called after every turn while nobody has told the
+ * server to stop: starts and retires children. Returns when it wants to be called again at the
+ * latest (monotonic clock), even if nothing happens.
+ */
+typedef int64_t (*master_manage_fn)(struct tend_server *srv, int64_t now);
+
+/* What a child does between its birth and its exit. Returns its exit status. */
+typedef int (*master_child_fn)(struct tend_server *srv, void *data);
+
+struct master {
+	struct children   children;
+	struct serialize  turns;
+	struct backoff    backoff;  /* forks refused, children that died young */
+	struct tend_watch wake;     /* the board's */
+	int               lifeline[2]; /* children hold [0]; it ends when we do */
+	int64_t           dequeued; /* when a dequeue child was last started */
+	int64_t           recounted;
+	int64_t           polled;   /* when children were last looked for without a signal */
+	int64_t           idle_since;
+	bool              busy_turn; /* something happened in this turn */
+};
+
+/* Makes the board with room for `children`, the lifeline and the turns. After privileges are gone. */
+int  master_open(struct tend_server *srv, unsigned children);
+void master_close(struct tend_server *srv);
+
+/* Loops until told to stop and until the last child is gone. */
+int  master_loop(struct tend_server *srv, master_manage_fn manage);
+
+/*
+ * Forks a child that runs `body`. `left` goes to the hook before_spawn. The pid, or -errno; after a
+ * failure, and after children that die young, master_may_spawn() asks for a pause.
+ */
+pid_t master_spawn(struct tend_server *srv, enum tend_child_kind kind, unsigned left,
+	master_child_fn body, void *data);
+
+/* 0: yes; else how long to wait still, in nanoseconds. */
+int64_t master_may_spawn(struct tend_server *srv, int64_t now);
+
+/* Starts `n` workers that accept for themselves. Returns how many it could. */
+unsigned master_start_workers(struct tend_server *srv, unsigned n);
+
+/* Tells up to `n` workers to retire, waiting ones only unless `busy_too`. Returns how many. */
+unsigned master_retire_workers(struct tend_server *srv, unsigned n, bool busy_too, int64_t now);
+
+/* Workers by what they do; those that were told to retire apart. */
+struct master_tally {
+	unsigned waiting, busy, leaving, dequeue;
+};
+struct master_tally master_count(struct tend_server *srv);
+
+/* From signals.c. */
+void master_reap(struct tend_server *srv);
+void master_pass_signal(struct tend_server *srv, int signo);
+void master_signal_workers(struct tend_server *srv, int signo);
+
+#endif

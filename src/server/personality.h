@@ -1,0 +1,41 @@
+/*
+ * How connections are given to processes. A personality is what differs between them and nothing
+ * more: the phases before and after are lifecycle.c's, serving a client is serve.c's, looking after
+ * children is master.c's.
+ */
+#ifndef TEND_SERVER_PERSONALITY_H
+#define TEND_SERVER_PERSONALITY_H
+
+#include "server/server.h"
+
+enum {
+	PERSONALITY_FORKS = 1,   /* has children: a board, sig_passthrough, dequeue */
+	PERSONALITY_NO_BIND = 2, /* the client is there already; no listeners, no restart */
+};
+
+struct personality {
+	const char *name;
+	unsigned    traits;
+	/* The defaults that differ from the table's: option, value, ..., NULL. May be NULL. */
+	const char *const *defaults;
+	/* Options are known, nothing is bound: check and complete them. May be NULL. */
+	int (*prepare)(struct tend_server *srv);
+	/* Serves until told to stop. */
+	int (*loop)(struct tend_server *srv);
+	/* TTIN and TTOU: one server more or fewer. NULL: the signals are ignored. */
+	void (*resize)(struct tend_server *srv, int by);
+};
+
+extern const struct personality personality_single;
+extern const struct personality personality_inet;
+extern const struct personality personality_fork;
+extern const struct personality personality_preforksimple;
+extern const struct personality personality_prefork;
+
+/* By name, any case; NULL: unknown, and `*nearest` is the name that was probably meant, or NULL. */
+const struct personality *personality_find(const char *name, const char **nearest);
+
+/* "Single, INET, ..." Static. */
+const char *personality_names(void);
+
+#endif

@@ -1,0 +1,224 @@
+/*
+ * Fork: a child for each client. The master accepts and forks, the child serves and exits. At
+ * max_servers the master stops accepting: clients wait in the kernel's queue for a child to end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "server/accept.h"
+#include "server/child.h"
+#include "server/hooks.h"
+#include "server/personality.h"
+#include "server/serve.h"
+
+/* Accepted in a row before the loop is looked at again. */
+#define BATCH 16
+
+struct gate {
+	const struct listener *listener;
+	struct tend_watch      watch;
+	bool                   ready;
+};
+
+/* The listeners as the master of Fork watches them: srv->personality_state. */
+struct door {
+	struct gate *gates;
+	bool         open;
+	size_t       next; /* where the search for a ready one begins: none may starve */
+	int64_t      starved_until;
+	int64_t      limit_logged;
+};
+
+/* An accepted client on its way into a child. */
+struct guest {
+	int                    fd;
+	const struct listener *listener;
+	struct addr            peer;
+};
+
+static void
+knock(struct tend_watch *w, unsigned events)
+{
+	struct gate *g = w->data;
+
+	(void)events;
+	g->ready = true;
+}
+
+static void
+close_door(struct tend_server *srv)
+{
+	struct door *door = srv->personality_state;
+	size_t i;
+
+	for (i = 0; door->open && i < srv->listener_count; i++)
+		tend_watch_stop(&door->gates[i].watch);
+	door->open = false;
+}
+
+static void
+open_door(struct tend_server *srv)
+{
+	struct door *door = srv->personality_state;
+	size_t i;
+
+	for (i = 0; !door->open && i < srv->listener_count; i++) {
+		struct gate *g = &door->gates[i];
+		int r = tend_watch_start(srv->loop, &g->watch, g->listener->fd, TEND_READ);
+
+		if (r < 0)
+			accept_report(srv, g->listener, r);
+	}
+	door->open = true;
+}
+
+/* The body of a child: this client and no other (NS-FRK-14). */
+static int
+serve_guest(struct tend_server *srv, void *data)
+{
+	struct guest *guest = data;
+	size_t i;
+
+	for (i = 0; i < srv->listener_count; i++)
+		close(srv->listeners[i].fd);
+	close(srv->lifeline);
+	/* Signals as events only where there is a hook for them: most children are too short-lived. */
+	if (srv->hooks->signal != NULL && child_open_loop(srv) < 0)
+		return EX_OSERR;
+	if (hook_child_start(srv, TEND_CHILD_FORK) < 0)
+		return EX_SOFTWARE;
+	serve_connection(srv, guest->fd, guest->listener, &guest->peer);
+	if (srv->loop != NULL)
+		tend_loop_turn(srv->loop, 0);
+	hook_child_exit(srv, TEND_CHILD_FORK);
+	return 0;
+}
+
+static bool
+is_full(struct tend_server *srv)
+{
+	return children_serving(&srv->master->children) >= (size_t)srv->settings.value.max_servers;
+}
+
+/* Accepts from one listener and forks. False when it had nobody, or this is no time for more. */
+static bool
+admit(struct tend_server *srv, struct gate *g, int64_t now)
+{
+	struct door *door = srv->personality_state;
+	struct guest guest = { .listener = g->listener };
+
+	guest.fd = accept_one(g->listener, &guest.peer);
+	if (guest.fd < 0) {
+		g->ready = false;
+		if (guest.fd != -EAGAIN) {
+			accept_report(srv, g->listener, guest.fd);
+			door->starved_until = now + clock_from_seconds(ACCEPT_PAUSE);
+		}
+		return false;
+	}
+	master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, &guest);
+	/* Ours to close in any case; where no child could be had, the client sees the end. */
+	close(guest.fd);
+	return true;
+}
+
+static void
+admit_waiting(struct tend_server *srv, int64_t now)
+{
+	struct door *door = srv->personality_state;
+	size_t tries, n = srv->listener_count;
+	unsigned admitted = 0;
+
+	for (tries = 0; tries < n && admitted < BATCH && !is_full(srv);) {
+		struct gate *g = &door->gates[door->next % n];
+
+		if (g->ready && admit(srv, g, now) && master_may_spawn(srv, now) == 0) {
+			admitted++;
+			tries = 0;
+		} else {
+			tries++;
+		}
+		door->next++;
+	}
+}
+
+static void
+log_limit(struct tend_server *srv, int64_t now)
+{
+	struct door *door = srv->personality_state;
+	int64_t period = clock_from_seconds(srv->settings.value.check_for_dead);
+
+	if (door->limit_logged != 0 && now - door->limit_logged < period)
+		return;
+	door->limit_logged = now;
+	tend_log(srv, TEND_LOG_NOTICE,
+	    "%d clients are served, new ones wait in the queue (option max_servers)",
+	    srv->settings.value.max_servers);
+}
+
+static int64_t
+manage(struct tend_server *srv, int64_t now)
+{
+	struct door *door = srv->personality_state;
+	int64_t pause = master_may_spawn(srv, now);
+
+	if (door->starved_until > now && door->starved_until - now > pause)
+		pause = door->starved_until - now;
+	if (pause > 0 || is_full(srv)) {
+		close_door(srv);
+		if (pause == 0)
+			log_limit(srv, now);
+		return pause > 0 ? clock_after(now, pause) : CLOCK_NEVER;
+	}
+	open_door(srv);
+	admit_waiting(srv, now);
+	hook_before_accept(srv);
+	if (is_full(srv) || master_may_spawn(srv, now) > 0 || door->starved_until > now)
+		return now;
+	return CLOCK_NEVER;
+}
+
+static void
+resize(struct tend_server *srv, int by)
+{
+	int *most = &srv->settings.value.max_servers;
+
+	*most = *most + by > 0 ? *most + by : 1;
+	tend_log(srv, TEND_LOG_INFO, "At most %d clients at once now (option max_servers)", *most);
+}
+
+static int
+loop(struct tend_server *srv)
+{
+	struct door door = { .gates = NULL };
+	size_t i;
+	int r = master_open(srv, (unsigned)srv->settings.value.max_servers);
+
+	srv->personality_state = &door;
+	door.gates = calloc(srv->listener_count, sizeof(*door.gates));
+	if (r == 0 && door.gates == NULL)
+		r = server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	for (i = 0; r == 0 && i < srv->listener_count; i++) {
+		door.gates[i].listener = &srv->listeners[i];
+		tend_watch_init(&door.gates[i].watch, knock, &door.gates[i]);
+	}
+	if (r == 0)
+		r = master_loop(srv, manage);
+	close_door(srv);
+	free(door.gates);
+	srv->personality_state = NULL;
+	master_close(srv);
+	return r;
+}
+
+static const char *const defaults[] = { "max_servers", "256", NULL };
+
+const struct personality personality_fork = {
+	.name = "Fork",
+	.traits = PERSONALITY_FORKS,
+	.defaults = defaults,
+	.loop = loop,
+	.resize = resize,
+};

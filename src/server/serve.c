@@ -1,0 +1,156 @@
+/*
+ * One client from accept to close, step by step in the order of the specification (NS-FLW-10 to
+ * -13). Blocking personalities call it; who accepted and in which process is their business.
+ */
+#include "server/serve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "loop/loop.h"
+#include "server/hooks.h"
+
+static bool
+cancelled(void *data)
+{
+	return signals_stop_requested(data);
+}
+
+void
+serve_open_mood(struct tend_server *srv, bool interruptible)
+{
+	srv->mood = (struct conn_mood){
+		.wait = conn_wait_blocking,
+		.interrupt_fd = interruptible ? loop_signal_fd(srv->loop) : -1,
+		.cancelled = interruptible ? cancelled : NULL,
+		.data = srv,
+	};
+}
+
+/* ---- standard input and output ---- */
+
+/*
+ * Descriptors 0 and 1 become the client, so that printf, fgets and child programs reach it
+ * (NS-CIO-01). Not for transports whose bytes are not the client's.
+ */
+static void
+bind_stdio(struct tend_server *srv, const struct tend_conn *c)
+{
+	if (srv->settings.value.no_client_stdout || (c->transport->traits & TRANSPORT_WRAPPED))
+		return;
+	if (dup2(c->fd, STDIN_FILENO) < 0 || dup2(c->fd, STDOUT_FILENO) < 0)
+		return;
+	srv->stdio_bound = true;
+}
+
+/* The null device takes the client's place; the streams forget what they hold (NS-CIO-02). */
+static void
+unbind_stdio(struct tend_server *srv)
+{
+	if (!srv->stdio_bound)
+		return;
+	srv->stdio_bound = false;
+	fflush(stdout);
+	__fpurge(stdin);
+	clearerr(stdin);
+	clearerr(stdout);
+	dup2(srv->null_fd, STDIN_FILENO);
+	dup2(srv->null_fd, STDOUT_FILENO);
+}
+
+/* ---- the steps ---- */
+
+/* NS-LOG-21: tools parse this line. */
+static void
+log_connect(struct tend_server *srv, struct tend_conn *c)
+{
+	if (!logger_wants(&srv->log, TEND_LOG_INFO))
+		return;
+	if (c->transport->traits & TRANSPORT_LOCAL)
+		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Socket: \"%s\"", tend_conn_proto(c),
+		    tend_conn_service(c));
+	else
+		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Peer: \"[%s]:%u\" Local: \"[%s]:%u\"",
+		    tend_conn_proto(c), tend_peer_host(c), tend_peer_port(c), tend_local_host(c),
+		    tend_local_port(c));
+}
+
+/* The rules, then the hook; a denial is always told to the log (NS-ACC-18). */
+static bool
+is_allowed(struct tend_server *srv, struct tend_conn *c)
+{
+	const struct tend_hooks *hooks = srv->hooks;
+
+	if (!access_is_open(srv->access) && !(c->transport->traits & TRANSPORT_LOCAL)) {
+		struct access_verdict v =
+		    access_check(srv->access, &c->peer.u.any, c->peer.length, NULL);
+
+		if (!v.allowed) {
+			tend_log(srv, TEND_LOG_NOTICE, "Denied %s: %s", tend_peer(c), v.reason);
+			return false;
+		}
+	}
+	if (hooks->allow != NULL && !hooks->allow(c)) {
+		tend_log(srv, TEND_LOG_NOTICE, "Denied %s: refused by the service", tend_peer(c));
+		return false;
+	}
+	return true;
+}
+
+/* The middle of a connection: it is accepted and, if its transport wants, shaken hands with. */
+static void
+serve_client(struct tend_server *srv, struct tend_conn *c)
+{
+	const struct tend_hooks *hooks = srv->hooks;
+	bool allowed;
+
+	bind_stdio(srv, c);
+	log_connect(srv, c);
+	if (hooks->accepted != NULL)
+		hooks->accepted(c);
+	allowed = is_allowed(srv, c);
+	if (allowed) {
+		hooks->process(c);
+	} else {
+		/* Its request may be on the way: the farewell must not be lost to a reset. */
+		conn_refuse_input(c);
+		if (hooks->denied != NULL)
+			hooks->denied(c);
+	}
+	if (hooks->processed != NULL)
+		hooks->processed(c, allowed);
+}
+
+static void
+refuse_handshake(struct tend_server *srv, struct tend_conn *c, int code)
+{
+	const char *reason = error_reason(code);
+
+	tend_log(srv, TEND_LOG_WARNING, "Handshake with %s failed: %s", tend_peer(c), reason);
+	if (srv->hooks->tls_failed != NULL)
+		srv->hooks->tls_failed(c, reason);
+}
+
+void
+serve_connection(struct tend_server *srv, int fd, const struct listener *from,
+	const struct addr *peer)
+{
+	struct tend_conn *c = &srv->conn;
+	int r;
+
+	srv->requests++;
+	conn_open(c, fd, from, peer, &srv->limits, &srv->mood, srv);
+	r = conn_handshake(c);
+	if (r == 0)
+		serve_client(srv, c);
+	else
+		refuse_handshake(srv, c, r);
+	unbind_stdio(srv);
+	conn_close(c);
+	if (srv->hooks->closed != NULL)
+		srv->hooks->closed(c);
+	conn_release(c);
+}

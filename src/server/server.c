@@ -1,0 +1,401 @@
+/* The ladder: new, configure, run, free; and what may be asked of a server. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/hooks.h"
+#include "server/personality.h"
+#include "server/server.h"
+
+/* ---- errors ---- */
+
+int
+server_fail(struct tend_server *srv, int status, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error_vset(&srv->error, status, code, format, args);
+	va_end(args);
+	return code;
+}
+
+int
+tend_server_fail(struct tend_server *srv, int code, const char *format, ...)
+{
+	char reason[sizeof(srv->error.text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	/* A code that is no error would let the start go on after its reason was given. */
+	if (code >= 0)
+		code = -EINVAL;
+	return server_fail(srv, error_status_of(code), code, "%s: %s", reason, error_reason(code));
+}
+
+void
+server_fatal(struct tend_server *srv)
+{
+	if (srv->hooks->fatal != NULL)
+		srv->hooks->fatal(srv, srv->error.text);
+	/* On standard error the caller says it: once is enough. */
+	if (srv->role == ROLE_CHILD || srv->log.path != NULL || srv->hooks->log != NULL)
+		tend_log(srv, TEND_LOG_ERROR, "%s", srv->error.text);
+}
+
+const char *
+tend_server_error(const struct tend_server *srv)
+{
+	return srv != NULL ? srv->error.text : "out of memory";
+}
+
+int
+tend_server_exit_status(const struct tend_server *srv)
+{
+	return srv != NULL ? srv->error.status : EX_OSERR;
+}
+
+/* ---- life ---- */
+
+static void
+log_hook(void *data, enum tend_log_level level, const char *line)
+{
+	struct tend_server *srv = data;
+
+	srv->hooks->log(srv, level, line);
+}
+
+static char *
+default_name(void)
+{
+	return strdup(program_invocation_short_name[0] != '\0' ? program_invocation_short_name
+	                                                       : "tend");
+}
+
+struct tend_server *
+tend_server_new(const struct tend_service *service)
+{
+	struct tend_server *srv = calloc(1, sizeof(*srv));
+
+	if (srv == NULL)
+		return NULL;
+	srv->service = service;
+	srv->hooks = &service->hooks;
+	srv->name = service->name != NULL ? strdup(service->name) : default_name();
+	srv->null_fd = srv->parent_channel = srv->lifeline = -1;
+	srv->parent = getpid();
+	logger_init(&srv->log);
+	if (srv->hooks->log != NULL) {
+		srv->log.hook = log_hook;
+		srv->log.hook_data = srv;
+	}
+	pidfile_init(&srv->pidfile);
+	daemonize_init(&srv->daemon);
+	conn_init(&srv->conn);
+	if (srv->name == NULL) {
+		tend_server_free(srv);
+		return NULL;
+	}
+	return srv;
+}
+
+void
+tend_server_free(struct tend_server *srv)
+{
+	if (srv == NULL)
+		return;
+	conn_done(&srv->conn);
+	access_free(srv->access);
+	endpoints_done(&srv->endpoints);
+	options_free(srv->options);
+	logger_done(&srv->log);
+	free(srv->name);
+	free(srv);
+}
+
+void
+tend_server_arguments(struct tend_server *srv, const char *const *pairs)
+{
+	if (srv != NULL)
+		srv->arguments = pairs;
+}
+
+static int
+run_configure_hook(struct tend_server *srv)
+{
+	int r;
+
+	srv->in_configure_hook = true;
+	r = hook_start(srv, srv->hooks->configure);
+	srv->in_configure_hook = false;
+	return r;
+}
+
+/* Every source in turn; which one wins is not a matter of order (NS-OPT-08). */
+static int
+read_sources(struct tend_server *srv, int argc, char **argv)
+{
+	const struct tend_service *service = srv->service;
+	struct options *o = srv->options;
+	struct error *e = &srv->error;
+	const char *file;
+	int r;
+
+	if ((r = options_from_code(o, &service->config, e)) < 0 || (r = run_configure_hook(srv)) < 0)
+		return r;
+	if (argc > 1 && (r = options_from_command_line(o, argc - 1, argv + 1, &srv->leftovers,
+	                     &srv->leftover_count, e)) < 0)
+		return r;
+	if (srv->arguments != NULL &&
+	    (r = options_from_pairs(o, SOURCE_ARGUMENTS, srv->arguments, e)) < 0)
+		return r;
+	if (service->defaults != NULL &&
+	    (r = options_from_pairs(o, SOURCE_DEFAULTS, service->defaults, e)) < 0)
+		return r;
+	file = options_get(o, "conf_file");
+	if (file != NULL && file[0] != '\0') {
+		char *path = strdup(file);
+
+		r = path != NULL ? options_from_file(o, path, false, e) : -ENOMEM;
+		free(path);
+	}
+	return r;
+}
+
+int
+tend_server_configure(struct tend_server *srv, int argc, char **argv)
+{
+	int r;
+
+	if (srv == NULL)
+		return -ENOMEM;
+	error_clear(&srv->error);
+	srv->configured = false;
+	options_free(srv->options);
+	srv->options = NULL;
+	r = options_new(&srv->options, srv->service->options, &srv->error);
+	if (r == 0)
+		r = read_sources(srv, argc, argv);
+	if (r == 0)
+		r = options_resolve(srv->options, &srv->settings, &srv->error);
+	if (r == 0)
+		r = lifecycle_check(srv);
+	srv->configured = r == 0;
+	return r;
+}
+
+int
+tend_server_run(struct tend_server *srv)
+{
+	int r;
+
+	if (srv == NULL)
+		return -ENOMEM;
+	if (!srv->configured)
+		return srv->error.code < 0 ? srv->error.code
+		                           : server_fail(srv, EX_SOFTWARE, -EINVAL,
+		                                 "tend_server_run() without tend_server_configure()");
+	if (srv->running)
+		return server_fail(srv, EX_SOFTWARE, -EBUSY, "the server is running");
+	srv->running = true;
+	r = lifecycle_run(srv);
+	srv->running = false;
+	return r;
+}
+
+/* ---- log ---- */
+
+void
+tend_vlog(struct tend_server *srv, enum tend_log_level level, const char *format, va_list args)
+{
+	logger_vwrite(&srv->log, level, format, args);
+}
+
+void
+tend_log(struct tend_server *srv, enum tend_log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	logger_vwrite(&srv->log, level, format, args);
+	va_end(args);
+}
+
+/* ---- configuration ---- */
+
+static int
+set_while_running(struct tend_server *srv, const char *name, const char *value)
+{
+	struct settings before = srv->settings;
+	int r = options_set(srv->options, SOURCE_CODE, "tend_server_set", name, value, &srv->error);
+
+	if (r == 0)
+		r = options_resolve(srv->options, &srv->settings, &srv->error);
+	if (r == 0 && srv->personality->prepare != NULL)
+		r = srv->personality->prepare(srv);
+	if (r < 0)
+		srv->settings = before;
+	return r;
+}
+
+int
+tend_server_set(struct tend_server *srv, const char *name, const char *value)
+{
+	if (srv == NULL)
+		return -ENOMEM;
+	if (srv->in_configure_hook)
+		return options_set(srv->options, SOURCE_CODE, "configure hook", name, value,
+		    &srv->error);
+	if (!srv->configured)
+		return server_fail(srv, EX_SOFTWARE, -EINVAL,
+		    "tend_server_set(%s) before tend_server_configure(); use the hook `configure`", name);
+	return set_while_running(srv, name, value);
+}
+
+const char *
+tend_server_get(struct tend_server *srv, const char *name)
+{
+	return srv != NULL && srv->options != NULL ? options_get(srv->options, name) : NULL;
+}
+
+char **
+tend_server_leftovers(struct tend_server *srv, int *count)
+{
+	static char *none[] = { NULL };
+
+	if (count != NULL)
+		*count = srv != NULL ? srv->leftover_count : 0;
+	return srv != NULL && srv->leftovers != NULL ? srv->leftovers : none;
+}
+
+void
+tend_server_dump(struct tend_server *srv, FILE *out)
+{
+	if (srv != NULL && srv->options != NULL)
+		options_dump(srv->options, out);
+}
+
+void
+tend_server_usage(struct tend_server *srv, FILE *out)
+{
+	struct error e = { 0 };
+
+	if (srv == NULL)
+		return;
+	if (srv->options == NULL && options_new(&srv->options, srv->service->options, &e) < 0)
+		return;
+	options_usage(srv->options, out);
+}
+
+/* ---- at work ---- */
+
+void
+tend_server_stop(struct tend_server *srv)
+{
+	if (srv->role == ROLE_PARENT) {
+		srv->stop = STOP_NOW;
+		if (srv->loop != NULL)
+			tend_loop_wake(srv->loop);
+		return;
+	}
+	tend_worker_retire(srv);
+	if (!srv->settings.value.no_close_by_child)
+		kill(srv->parent, SIGINT);
+}
+
+void
+tend_worker_retire(struct tend_server *srv)
+{
+	if (srv->role == ROLE_CHILD && srv->stop == STOP_NOT)
+		srv->stop = STOP_GRACEFUL;
+}
+
+const char *
+tend_server_name(const struct tend_server *srv)
+{
+	return srv->name;
+}
+
+void *
+tend_server_data(const struct tend_server *srv)
+{
+	return srv->service->data;
+}
+
+bool
+tend_server_is_child(const struct tend_server *srv)
+{
+	return srv->role == ROLE_CHILD;
+}
+
+pid_t
+tend_server_parent(const struct tend_server *srv)
+{
+	return srv->parent;
+}
+
+unsigned long
+tend_server_requests(const struct tend_server *srv)
+{
+	return srv->requests;
+}
+
+unsigned
+tend_server_children(const struct tend_server *srv)
+{
+	struct board_tally t;
+
+	if (srv->board == NULL)
+		return 0;
+	t = board_count(srv->board);
+	return t.waiting + t.busy;
+}
+
+unsigned
+tend_server_busy(const struct tend_server *srv)
+{
+	return srv->board != NULL ? board_count(srv->board).busy : 0;
+}
+
+unsigned long
+tend_server_served(const struct tend_server *srv)
+{
+	return srv->board != NULL ? (unsigned long)board_served(srv->board) : srv->requests;
+}
+
+bool
+tend_server_endpoint(struct tend_server *srv, unsigned i, struct tend_endpoint *into)
+{
+	const struct listener *l;
+
+	if (i >= srv->listener_count)
+		return false;
+	l = &srv->listeners[i];
+	*into = (struct tend_endpoint){
+		.proto = l->proto_upper,
+		.host = l->transport->traits & TRANSPORT_LOCAL ? "" : l->host,
+		.service = l->service,
+		.port = addr_port(&l->addr),
+		.fd = l->fd,
+	};
+	return true;
+}
+
+int
+tend_tell_parent(struct tend_server *srv, const void *data, size_t size)
+{
+	if (srv->role != ROLE_CHILD || srv->parent_channel < 0)
+		return -ENOTCONN;
+	if (size > 4096)
+		return -EMSGSIZE;
+	if (send(srv->parent_channel, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return 0;
+}

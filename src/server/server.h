@@ -1,0 +1,144 @@
+/*
+ * The running server: what its parts share. Members are grouped by the file that owns them; other
+ * files read them and change them through that file's functions.
+ */
+#ifndef TEND_SERVER_SERVER_H
+#define TEND_SERVER_SERVER_H
+
+#include <signal.h>
+
+#include <tend/loop.h>
+#include <tend/server.h>
+
+#include "access/access.h"
+#include "base/error.h"
+#include "config/options.h"
+#include "log/log.h"
+#include "net/conn.h"
+#include "net/endpoint.h"
+#include "net/listen.h"
+#include "process/board.h"
+#include "process/daemonize.h"
+#include "process/pidfile.h"
+#include "process/privileges.h"
+
+struct master;
+struct personality;
+
+/* Which of the server's processes this is. Hooks are checked against it. */
+enum role {
+	ROLE_PARENT, /* the one that called tend_server_run() */
+	ROLE_CHILD,
+};
+
+/* How the server, or this child, was told to end. Ordered: more urgent is greater. */
+enum stop_how {
+	STOP_NOT,
+	STOP_GRACEFUL, /* finish what runs, take nothing new */
+	STOP_NOW,      /* end what runs */
+};
+
+#define SERVER_SIGNALS_MAX 64
+
+struct tend_server {
+	/* server.c: the description and the configuration */
+	const struct tend_service *service;
+	const struct tend_hooks   *hooks;
+	struct error               error;
+	struct options            *options;
+	struct settings            settings;
+	const char *const         *arguments;
+	char                     **leftovers;
+	int                        leftover_count;
+	char                      *name;
+	bool                       configured; /* tend_server_configure() succeeded */
+	bool                       in_configure_hook;
+
+	/* lifecycle.c: what the phases of the start have made */
+	const struct personality *personality;
+	void                     *personality_state; /* of the personality's loop, while it runs */
+	struct logger             log;
+	struct access            *access;
+	struct identity           identity;
+	struct pidfile            pidfile;
+	struct daemonize          daemon;
+	struct endpoints          endpoints;
+	struct listener          *listeners;
+	size_t                    listener_count;
+	struct conn_limits        limits;
+	struct tend_loop         *loop;
+	bool                      running;
+	bool                      closing; /* the hook `stopping` has run */
+
+	/* signals.c */
+	struct tend_signal signals[SERVER_SIGNALS_MAX];
+	size_t             signal_count;
+	int                passthrough[SERVER_SIGNALS_MAX];
+	size_t             passthrough_count;
+	struct sigaction   pipe_before; /* what PIPE did before the server ran */
+
+	/* this process */
+	enum role     role;
+	pid_t         parent;
+	enum stop_how stop;
+	unsigned long requests;
+
+	/* serve.c, accept.c: the connection of a blocking personality */
+	struct tend_conn conn;
+	struct conn_mood mood;
+	int              null_fd;     /* the null device, open from before a chroot */
+	bool             stdio_bound; /* descriptors 0 and 1 are the client */
+	int64_t          accept_error_logged;
+
+	/* master.c: personalities that fork */
+	struct master *master;
+	struct board  *board;
+	int            parent_channel; /* a child's end of its private channel; -1 */
+	int            lifeline;       /* a child's end: end of file means the parent is gone */
+};
+
+/* ---- server.c ---- */
+
+/* Writes the sentence into srv->error. */
+int server_fail(struct tend_server *srv, int status, int code, const char *format, ...)
+	TEND_PRINTF(4, 5);
+
+/* Reports a failure that ends the server: the fatal hook, then a line at level 0 (NS-LOG-22). */
+void server_fatal(struct tend_server *srv);
+
+/* ---- lifecycle.c ---- */
+
+/* Checks all that can be known before anything is bound or detached (NS-FLW-05). */
+int lifecycle_check(struct tend_server *srv);
+
+/* The whole life: every phase, the loop, the close. */
+int lifecycle_run(struct tend_server *srv);
+
+/* The first step of every end: the hook `stopping` and the closing line, once. */
+void lifecycle_begin_close(struct tend_server *srv);
+
+/* Closes the listeners: new clients are refused from now on, or taken by a successor. */
+void lifecycle_close_listeners(struct tend_server *srv);
+
+/* ---- signals.c ---- */
+
+/* Parent: every signal of the table becomes an event of srv->loop. */
+int signals_open_parent(struct tend_server *srv);
+/* Worker: the same with a worker's table, on the worker's own loop. */
+int signals_open_worker(struct tend_server *srv);
+/* Parent: dispositions as they were before. */
+void signals_close(struct tend_server *srv);
+/* In a child, all signals blocked: nothing of the parent's handling is left. */
+void signals_reset_child(struct tend_server *srv);
+/* The same for a child that serves one client and has no loop. */
+void signals_reset_guest(const struct tend_server *srv);
+/* A client that is gone is an error of a write, not the end of a process (NS-CIO-10). */
+void signals_ignore_pipe(struct tend_server *srv);
+void signals_restore_pipe(struct tend_server *srv);
+/* Collects what has come without waiting and without running hooks; true when told to stop now. */
+bool signals_stop_requested(struct tend_server *srv);
+/* Number of a name with or without SIG, any case; 0: unknown. */
+int signals_number(const char *name);
+const char *signals_name(int signo);
+
+#endif

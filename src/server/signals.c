@@ -1,0 +1,297 @@
+/*
+ * Signals as events: which signal means what to the parent and to a worker (design.md, 4). The
+ * handlers themselves are the loop's and do one write; everything here runs between two pieces of
+ * other work, never inside a hook.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "loop/loop.h"
+#include "server/hooks.h"
+#include "server/master.h"
+#include "server/personality.h"
+#include "server/server.h"
+
+/* ---- names ---- */
+
+static const struct {
+	const char *name;
+	int         number;
+} names[] = {
+	{ "HUP", SIGHUP },       { "INT", SIGINT },   { "QUIT", SIGQUIT },     { "TERM", SIGTERM },
+	{ "USR1", SIGUSR1 },     { "USR2", SIGUSR2 }, { "CHLD", SIGCHLD },     { "PIPE", SIGPIPE },
+	{ "TTIN", SIGTTIN },     { "TTOU", SIGTTOU }, { "ALRM", SIGALRM },     { "CONT", SIGCONT },
+	{ "WINCH", SIGWINCH },   { "IO", SIGIO },     { "URG", SIGURG },       { "TSTP", SIGTSTP },
+	{ "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+int
+signals_number(const char *name)
+{
+	size_t i;
+
+	if (strncasecmp(name, "SIG", 3) == 0)
+		name += 3;
+	for (i = 0; i < COUNT(names); i++)
+		if (strcasecmp(name, names[i].name) == 0)
+			return names[i].number;
+	return 0;
+}
+
+const char *
+signals_name(int signo)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(names); i++)
+		if (signo == names[i].number)
+			return names[i].name;
+	return "unknown";
+}
+
+/* ---- what they mean ---- */
+
+static void
+stop_now(struct tend_server *srv, int signo)
+{
+	(void)signo;
+	srv->stop = STOP_NOW;
+}
+
+static void
+stop_gracefully(struct tend_server *srv, int signo)
+{
+	(void)signo;
+	if (srv->stop == STOP_NOT)
+		srv->stop = STOP_GRACEFUL;
+}
+
+static void
+restart(struct tend_server *srv, int signo)
+{
+	if (srv->personality->traits & PERSONALITY_NO_BIND)
+		return;
+	tend_log(srv, TEND_LOG_WARNING,
+	    "Signal HUP: this build cannot restart in place; going on with the old configuration");
+	hook_signal(srv, signo);
+}
+
+static void
+reap(struct tend_server *srv, int signo)
+{
+	(void)signo;
+	master_reap(srv);
+}
+
+static void
+resize(struct tend_server *srv, int signo)
+{
+	if (srv->personality->resize != NULL)
+		srv->personality->resize(srv, signo == SIGTTIN ? 1 : -1);
+}
+
+/* A rotation moved the log away. Every process has its own descriptor of it. */
+static void
+reopen_log(struct tend_server *srv)
+{
+	struct error e = { 0 };
+
+	if (srv->log.path == NULL)
+		return;
+	if (logger_reopen(&srv->log, &e) < 0) {
+		tend_log(srv, TEND_LOG_WARNING, "%s; still writing to the old file", e.text);
+		return;
+	}
+	dup2(srv->log.fd, STDERR_FILENO);
+	if (srv->role == ROLE_PARENT && srv->master != NULL)
+		master_signal_workers(srv, SIGUSR1);
+}
+
+static void
+user_signal(struct tend_server *srv, int signo)
+{
+	if (signo == SIGUSR1)
+		reopen_log(srv);
+	hook_signal(srv, signo);
+}
+
+struct meaning {
+	int signo;
+	void (*act)(struct tend_server *srv, int signo);
+};
+
+static const struct meaning for_parent[] = {
+	{ SIGTERM, stop_now }, { SIGINT, stop_now },      { SIGQUIT, stop_gracefully },
+	{ SIGHUP, restart },   { SIGCHLD, reap },         { SIGTTIN, resize },
+	{ SIGTTOU, resize },   { SIGUSR1, user_signal },  { SIGUSR2, user_signal },
+};
+
+/* A worker that is told to retire finishes the client it has (NS-SIG-20, -23). */
+static const struct meaning for_worker[] = {
+	{ SIGTERM, stop_now },       { SIGINT, stop_now },       { SIGQUIT, stop_now },
+	{ SIGHUP, stop_gracefully }, { SIGUSR1, user_signal },   { SIGUSR2, user_signal },
+};
+
+static void
+act(struct tend_server *srv, const struct meaning *table, size_t count, int signo)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (table[i].signo == signo) {
+			table[i].act(srv, signo);
+			return;
+		}
+	hook_signal(srv, signo);
+}
+
+static void
+parent_signal(struct tend_signal *sig)
+{
+	struct tend_server *srv = sig->data;
+	size_t i;
+
+	/* To the children first, then what it means to us (NS-SIG-04). */
+	for (i = 0; i < srv->passthrough_count; i++)
+		if (srv->passthrough[i] == sig->signo && srv->master != NULL)
+			master_pass_signal(srv, sig->signo);
+	act(srv, for_parent, COUNT(for_parent), sig->signo);
+}
+
+static void
+worker_signal(struct tend_signal *sig)
+{
+	act(sig->data, for_worker, COUNT(for_worker), sig->signo);
+}
+
+/* ---- opening and closing ---- */
+
+static bool
+is_watched(const struct tend_server *srv, int signo)
+{
+	size_t i;
+
+	for (i = 0; i < srv->signal_count; i++)
+		if (srv->signals[i].signo == signo)
+			return true;
+	return false;
+}
+
+static int
+watch(struct tend_server *srv, tend_signal_fn fn, int signo)
+{
+	struct tend_signal *s = &srv->signals[srv->signal_count];
+	int r;
+
+	if (is_watched(srv, signo))
+		return 0;
+	tend_signal_init(s, fn, srv);
+	r = tend_signal_start(srv->loop, s, signo);
+	if (r < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot watch signal %s: %s",
+		    signals_name(signo), error_reason(r));
+	srv->signal_count++;
+	return 0;
+}
+
+static int
+watch_all(struct tend_server *srv, const struct meaning *table, size_t count, tend_signal_fn fn)
+{
+	size_t i;
+	int r = 0;
+
+	srv->signal_count = 0;
+	for (i = 0; r == 0 && i < count; i++)
+		r = watch(srv, fn, table[i].signo);
+	for (i = 0; r == 0 && i < srv->passthrough_count; i++)
+		r = watch(srv, fn, srv->passthrough[i]);
+	return r;
+}
+
+int
+signals_open_parent(struct tend_server *srv)
+{
+	return watch_all(srv, for_parent, COUNT(for_parent), parent_signal);
+}
+
+int
+signals_open_worker(struct tend_server *srv)
+{
+	return watch_all(srv, for_worker, COUNT(for_worker), worker_signal);
+}
+
+void
+signals_close(struct tend_server *srv)
+{
+	size_t i;
+
+	for (i = 0; i < srv->signal_count; i++)
+		tend_signal_stop(&srv->signals[i]);
+	srv->signal_count = 0;
+}
+
+void
+signals_ignore_pipe(struct tend_server *srv)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	sigaction(SIGPIPE, &ignore, &srv->pipe_before);
+}
+
+void
+signals_restore_pipe(struct tend_server *srv)
+{
+	sigaction(SIGPIPE, &srv->pipe_before, NULL);
+}
+
+/*
+ * TTIN and TTOU are ignored: they are the parent's, and their default would stop the child
+ * (NS-SIG-21). CHLD gets its default, so that handlers can have children of their own (NW-71).
+ */
+void
+signals_reset_child(struct tend_server *srv)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	loop_default_signals(srv->loop);
+	sigaction(SIGTTIN, &ignore, NULL);
+	sigaction(SIGTTOU, &ignore, NULL);
+	srv->signal_count = 0;
+}
+
+/*
+ * A child for one client needs no signals as events: those that end the parent end it. Nothing is
+ * written to memory here, which would cost such a child a copy of each page.
+ */
+void
+signals_reset_guest(const struct tend_server *srv)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
+	size_t i;
+
+	for (i = 0; i < COUNT(for_parent); i++) {
+		int signo = for_parent[i].signo;
+		bool spared = signo == SIGTTIN || signo == SIGTTOU || signo == SIGUSR1 ||
+		    signo == SIGUSR2;
+
+		sigaction(signo, spared ? &ignore : &normal, NULL);
+	}
+	for (i = 0; i < srv->passthrough_count; i++)
+		if (srv->passthrough[i] != SIGUSR1 && srv->passthrough[i] != SIGUSR2)
+			sigaction(srv->passthrough[i], &normal, NULL);
+}
+
+bool
+signals_stop_requested(struct tend_server *srv)
+{
+	if (srv->stop == STOP_NOW)
+		return true;
+	loop_signals_collect(srv->loop);
+	return loop_signal_pending(srv->loop, SIGTERM) || loop_signal_pending(srv->loop, SIGINT) ||
+	    (srv->role == ROLE_CHILD && loop_signal_pending(srv->loop, SIGQUIT));
+}
