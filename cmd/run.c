@@ -1,0 +1,81 @@
+/* tend run: any program as the handler, one for each client. */
+#include "tend.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/wait.h>
+
+static struct {
+	char  *stderr_to;
+	double half_close_timeout;
+	double kill_timeout;
+} settings;
+
+static const struct tend_option options[] = {
+	{ "program_stderr", TEND_INTO(&settings.stderr_to), .value = "client",
+	    .help = "where its standard error goes: client or log" },
+	{ "half_close_timeout", TEND_INTO(&settings.half_close_timeout), .value = "10",
+	    .help = "seconds it may run on in silence once the client has finished sending" },
+	{ "kill_timeout", TEND_INTO(&settings.kill_timeout), .value = "2",
+	    .help = "seconds between TERM and KILL once the client is gone" },
+	TEND_END
+};
+
+static char **program;
+
+static void
+run_program(struct tend_conn *c)
+{
+	struct tend_exec how = {
+		.stderr_to_log = strcasecmp(settings.stderr_to, "log") == 0,
+		.half_close_timeout = settings.half_close_timeout,
+		.kill_timeout = settings.kill_timeout,
+	};
+	struct tend_server *srv = tend_conn_server(c);
+	int status = tend_conn_exec(c, program, &how);
+
+	if (status < 0)
+		tend_log(srv, TEND_LOG_WARNING, "Cannot run %s for %s: %s", program[0], tend_peer(c),
+		    strerror(-status));
+	else if (WIFSIGNALED(status))
+		tend_log(srv, TEND_LOG_NOTICE, "%s for %s was ended by signal %d", program[0],
+		    tend_peer(c), WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		tend_log(srv, TEND_LOG_INFO, "%s for %s ended with status %d", program[0], tend_peer(c),
+		    WEXITSTATUS(status));
+}
+
+static int
+check_options(struct tend_server *srv)
+{
+	if (strcasecmp(settings.stderr_to, "client") == 0 || strcasecmp(settings.stderr_to, "log") == 0)
+		return 0;
+	return tend_server_fail(srv, -EINVAL, "program_stderr is '%s', not client or log",
+	    settings.stderr_to);
+}
+
+static const struct tend_service run_service = {
+	.name = "tend run",
+	.about = "Runs a program for each client: tend run [options] -- PROGRAM [arguments]",
+	.config.no_client_stdout = true, /* the program gets the client, not we */
+	.options = options,
+	.hooks.configured = check_options,
+	.hooks.process = run_program,
+};
+
+int
+command_run(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
+		    strcmp(argv[i], "--version") == 0)
+			return tend_main(argc, argv, &run_service);
+	if (i + 1 >= argc)
+		return complain(EX_USAGE, "run: which program? Say: tend run [options] -- PROGRAM ...");
+	program = argv + i + 1;
+	argv[i] = NULL;
+	return tend_main(i, argv, &run_service);
+}
