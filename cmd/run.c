@@ -64,18 +64,32 @@ static const struct tend_service run_service = {
 	.hooks.process = run_program,
 };
 
+static bool
+only_asks(int argc, char **argv)
+{
+	static const char *const questions[] = { "--help", "-h", "--version", "--check", "--dump" };
+	size_t i;
+
+	for (; argc > 0; argc--, argv++)
+		for (i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
+			if (strcmp(*argv, questions[i]) == 0)
+				return true;
+	return false;
+}
+
 int
 command_run(int argc, char **argv)
 {
 	int i;
 
+	/* "--" and what follows is the program; without one, the options may still ask for help. */
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0 ||
-		    strcmp(argv[i], "--version") == 0)
-			return tend_main(argc, argv, &run_service);
-	if (i + 1 >= argc)
+		;
+	if (i + 1 < argc)
+		program = argv + i + 1;
+	if (program == NULL && !only_asks(argc, argv))
 		return complain(EX_USAGE, "run: which program? Say: tend run [options] -- PROGRAM ...");
-	program = argv + i + 1;
-	argv[i] = NULL;
+	if (i < argc)
+		argv[i] = NULL;
 	return tend_main(i, argv, &run_service);
 }

@@ -11,7 +11,7 @@
 
 static const struct command {
 	const char *name;
-	int (*run)(int argc, char **argv);
+	command_fn  run;
 	const char *synopsis;
 	const char *help;
 } commands[] = {
@@ -87,15 +87,25 @@ is_option(const char *word)
 	return known;
 }
 
+command_fn
+command_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(commands); i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].run;
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
-	size_t i;
+	command_fn run = word != NULL ? command_find(word) : NULL;
 
-	for (i = 0; word != NULL && i < COUNT(commands); i++)
-		if (strcmp(word, commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+	if (run != NULL)
+		return run(argc - 1, argv + 1);
 	if (word != NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
 	    strcmp(word, "help") == 0)) {
 		say_help();

@@ -7,6 +7,7 @@
 #include <tend/tend.h>
 
 /* Each takes the words from its own name on and returns an exit status. */
+typedef int (*command_fn)(int argc, char **argv);
 int command_echo(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_serve(int argc, char **argv);
@@ -16,7 +17,10 @@ int command_dump(int argc, char **argv);
 /* The talkative echo under the personality that is the first word (net-server's way). */
 int command_talk(int argc, char **argv);
 
-/* The description of the talkative echo, for check and dump. */
+/* The command of that name; NULL: none. */
+command_fn command_find(const char *name);
+
+/* The description of the talkative echo. */
 extern const struct tend_service talk_service;
 
 /* One line on standard error. Returns `status`. */

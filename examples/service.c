@@ -2,7 +2,7 @@
  * A service without a main: the command tend loads it and gives it every option there is.
  *
  *	cc -shared -fPIC -o service.so service.c $(pkg-config --cflags tend)
- *	tend serve ./service.so --port 7013 --format "%H:%M"
+ *	tend serve ./service.so --port 7013 --utc yes
  *
  * This one is the daytime protocol (RFC 867): it says the time and hangs up.
  */
@@ -10,10 +10,10 @@
 
 #include <tend/tend.h>
 
-static const char *format;
+static bool utc;
 
 static const struct tend_option options[] = {
-	{ "format", TEND_INTO(&format), .value = "%a, %d %b %Y %H:%M:%S %z", .help = "as of strftime()" },
+	{ "utc", TEND_INTO(&utc), .value = "no", .help = "universal time instead of local time" },
 	TEND_END
 };
 
@@ -21,11 +21,15 @@ static void
 say_time(struct tend_conn *c)
 {
 	time_t now = time(NULL);
-	struct tm local;
-	char text[200];
+	char text[100];
+	struct tm t;
 
-	if (strftime(text, sizeof(text), format, localtime_r(&now, &local)) > 0)
-		tend_printf(c, "%s\r\n", text);
+	if (utc)
+		gmtime_r(&now, &t);
+	else
+		localtime_r(&now, &t);
+	strftime(text, sizeof(text), "%A, %B %d, %Y %H:%M:%S-%Z", &t);
+	tend_printf(c, "%s\r\n", text);
 }
 
 /* The name that `tend serve` looks for. */

@@ -173,10 +173,11 @@ struct tend_exec {
  * Runs a program with the client as its standard input, output and error, as inetd does, in a
  * process group of its own and with the environment of UCSPI-TCP or UCSPI-UNIX (PROTO, TCPREMOTEIP,
  * ...) added. Nothing else of the server is inherited: no descriptor, no signal disposition.
- * Waits until the program ends; when the client leaves or the server stops, the program is sent
- * TERM and then KILL. Returns the wait status (as of waitpid()) or -errno: -ENOENT or -EACCES when
- * `argv[0]`, searched for in PATH, cannot be run, -EAGAIN or -ENOMEM when no process can be had.
- * `options` may be NULL.
+ * Waits until the program ends; when the client leaves, the connection's deadline comes or the
+ * server stops, the program is sent TERM and then KILL. Returns the wait status (as of waitpid()) or
+ * -errno: -ENOENT or -EACCES when `argv[0]`, searched for in PATH, cannot be run, -EAGAIN or -ENOMEM
+ * when no process can be had, -EINVAL when input was read that the program would miss, or when the
+ * transport's bytes are not the client's (TLS). `options` may be NULL.
  */
 TEND_API int tend_conn_exec(struct tend_conn *c, char *const argv[], const struct tend_exec *options);
 

@@ -22,7 +22,8 @@ TEND_API int tend_serve(const struct tend_service *service);
 
 /*
  * The same with a command line: every option of tend and of the service, in all spellings of
- * Net::Server, --help, --version and --check (check the configuration and exit).
+ * Net::Server, and --help, --version, --check (check the configuration and end) and --dump (print
+ * each option with its origin and end).
  */
 TEND_API int tend_main(int argc, char **argv, const struct tend_service *service);
 
@@ -62,8 +63,9 @@ TEND_API const char *tend_server_error(const struct tend_server *srv);
 TEND_API int tend_server_exit_status(const struct tend_server *srv);
 
 /*
- * For hooks that return int: records why and returns `code`, a negative errno. `return
- * tend_server_fail(srv, -errno, "cannot open %s", path);`
+ * For hooks that return int: records why and returns `code`, a negative errno, whose meaning is
+ * added to the sentence, except for -EINVAL: the value that is wrong is the sentence's to name.
+ * `return tend_server_fail(srv, -errno, "cannot open %s", path);`
  */
 TEND_API int tend_server_fail(struct tend_server *srv, int code, const char *format, ...)
 	TEND_PRINTF(3, 4);

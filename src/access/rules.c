@@ -20,8 +20,10 @@
 
 #if HAVE_PCRE2
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#include "access/pcre.h"
+
+/* Set before the first pattern is compiled, the same ever after. */
+static const struct pcre *pcre;
 
 /*
  * A step takes some tens of nanoseconds, a few hundred where it scans the whole subject: the
@@ -98,16 +100,16 @@ scratch_init(struct scratch *s)
 	s->frames = malloc(FRAMES_BLOCKS * FRAMES_SIZE);
 	if (s->frames == NULL)
 		return -ENOMEM;
-	s->memory = pcre2_general_context_create(scratch_take, scratch_give, s);
+	s->memory = pcre->general_context_create(scratch_take, scratch_give, s);
 	if (s->memory == NULL)
 		return -ENOMEM;
-	s->limits = pcre2_match_context_create(s->memory);
-	s->data = pcre2_match_data_create(1, s->memory);
+	s->limits = pcre->match_context_create(s->memory);
+	s->data = pcre->match_data_create(1, s->memory);
 	if (s->limits == NULL || s->data == NULL)
 		return -ENOMEM;
-	pcre2_set_match_limit(s->limits, MATCH_LIMIT);
-	pcre2_set_depth_limit(s->limits, DEPTH_LIMIT);
-	pcre2_set_heap_limit(s->limits, HEAP_LIMIT_KIB);
+	pcre->set_match_limit(s->limits, MATCH_LIMIT);
+	pcre->set_depth_limit(s->limits, DEPTH_LIMIT);
+	pcre->set_heap_limit(s->limits, HEAP_LIMIT_KIB);
 	s->sealed = true;
 	return 0;
 }
@@ -115,9 +117,9 @@ scratch_init(struct scratch *s)
 static void
 scratch_done(struct scratch *s)
 {
-	pcre2_match_data_free(s->data);
-	pcre2_match_context_free(s->limits);
-	pcre2_general_context_free(s->memory);
+	pcre->match_data_free(s->data);
+	pcre->match_context_free(s->limits);
+	pcre->general_context_free(s->memory);
 	free(s->frames);
 }
 
@@ -164,9 +166,9 @@ compile(struct rule *rule, const char *option, const char *pattern, struct error
 		    "give a pattern or leave the option out");
 	show(shown, pattern);
 	rule->code =
-	    pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, how, &code, &at, NULL);
+	    pcre->compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, how, &code, &at, NULL);
 	if (rule->code == NULL) {
-		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
+		pcre->get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
 		return error_set(e, EX_CONFIG, -EINVAL,
 		    "%s: '%s' is not a valid pattern: %s (after %zu characters)", option,
 		    shown, why, (size_t)at);
@@ -187,6 +189,9 @@ rules_new(
 	*into = NULL;
 	if (patterns == NULL || patterns->count == 0)
 		return 0;
+	pcre = pcre_open(option, e);
+	if (pcre == NULL)
+		return -ENOENT;
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return error_set(e, EX_OSERR, -ENOMEM, "%s: out of memory", option);
@@ -215,7 +220,7 @@ rules_free(struct rules *r)
 	if (r == NULL)
 		return;
 	for (i = 0; i < r->count; i++) {
-		pcre2_code_free(r->items[i].code);
+		pcre->code_free(r->items[i].code);
 		free(r->items[i].matches);
 		free(r->items[i].gave_up);
 	}
@@ -231,7 +236,7 @@ static enum rules_result
 match(struct rules *r, const struct rule *rule, const struct rules_subject *subject,
     const char **reason)
 {
-	int n = pcre2_match(rule->code, (PCRE2_SPTR)subject->text, subject->length, 0, 0,
+	int n = pcre->match(rule->code, (PCRE2_SPTR)subject->text, subject->length, 0, 0,
 	    r->scratch.data, r->scratch.limits);
 
 	if (n == PCRE2_ERROR_NOMATCH)

@@ -31,7 +31,8 @@ buf_reserve(struct buf *b, size_t more)
 	if (more > SIZE_MAX / 4 || used > SIZE_MAX / 4)
 		return -ENOMEM;
 	size = b->size > BUF_MIN ? b->size : BUF_MIN;
-	while (size < used + more)
+	/* Grows although all would fit, when little was consumed: the next call must not copy again. */
+	while (size < used + more || size == b->size)
 		size *= 2;
 	base = malloc(size + 1);
 	if (base == NULL)

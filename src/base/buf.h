@@ -64,17 +64,19 @@ buf_added(struct buf *b, size_t n)
 }
 
 static inline void
+buf_clear(struct buf *b)
+{
+	b->start = b->end = 0;
+	if (b->base != NULL)
+		b->base[0] = '\0';
+}
+
+static inline void
 buf_consume(struct buf *b, size_t n)
 {
 	b->start += n;
 	if (b->start == b->end)
-		b->start = b->end = 0;
-}
-
-static inline void
-buf_clear(struct buf *b)
-{
-	b->start = b->end = 0;
+		buf_clear(b);
 }
 
 #endif

@@ -53,10 +53,15 @@ str_to_double(const char *text, double min, double max, double *into)
 		n = n * 10 + (*p - '0');
 	if (*p == '.')
 		for (p++; *p >= '0' && *p <= '9'; p++, digits = true)
-			n += (*p - '0') * (scale /= 10);
+			/* One division at the end: 0.3 is then the 0.3 of a C program. Digits beyond
+			   what a double holds say nothing. */
+			if (scale < 1e15) {
+				n = n * 10 + (*p - '0');
+				scale *= 10;
+			}
 	if (!digits || *p != '\0')
 		return -EINVAL;
-	n = negative ? -n : n;
+	n = negative ? -n / scale : n / scale;
 	if (n < min || n > max)
 		return -ERANGE;
 	*into = n;

@@ -1,7 +1,8 @@
 /*
- * The poller "epoll". The kernel hands back the descriptor and the generation of its slot with each
- * event; one of a past generation is a source that outlived its descriptor (closed here while
- * another process still has it open), and cannot be removed by name: everything is built anew.
+ * The poller "epoll". The kernel hands back the descriptor and the generation of its slot with
+ * each event; one of a past generation is a source that outlived its descriptor (closed here
+ * while another process still has it open), and cannot be removed by name: everything is built
+ * anew.
  */
 #include "config.h"
 
@@ -104,12 +105,10 @@ watch_epoll(struct tend_loop *loop, int fd, unsigned had, unsigned want)
 	return r;
 }
 
-static int
-rounded_up(int64_t ns)
-{
-	return clock_poll_timeout(0, ns);
-}
-
+/*
+ * Exact for short waits. For a long one a millisecond is nothing, and epoll_wait() is the cheaper
+ * call: busy servers with far deadlines make it most of the time, and find events at once.
+ */
 static int
 wait_for_events(struct epoll_state *state, int64_t ns)
 {
@@ -117,9 +116,9 @@ wait_for_events(struct epoll_state *state, int64_t ns)
 	struct timespec ts;
 	int n;
 
-	if (ns > 0 && ns != CLOCK_NEVER && !state->no_pwait2) {
-		ts.tv_sec = (time_t)(ns / CLOCK_SECOND);
-		ts.tv_nsec = (long)(ns % CLOCK_SECOND);
+	if (ns > 0 && ns < CLOCK_SECOND && !state->no_pwait2) {
+		ts.tv_sec = 0;
+		ts.tv_nsec = (long)ns;
 		n = epoll_pwait2(state->fd, state->events, LOOP_BATCH, &ts, NULL);
 		/* Sandboxes answer EPERM to what they do not know. */
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
@@ -127,7 +126,7 @@ wait_for_events(struct epoll_state *state, int64_t ns)
 		state->no_pwait2 = true;
 	}
 #endif
-	return epoll_wait(state->fd, state->events, LOOP_BATCH, rounded_up(ns));
+	return epoll_wait(state->fd, state->events, LOOP_BATCH, clock_poll_timeout(0, ns));
 }
 
 static unsigned

@@ -120,7 +120,7 @@ tend_loop_poller(const struct tend_loop *loop)
 	return loop->poller->name;
 }
 
-/* How long this turn may wait. What was asked for since the last wait is honoured here. */
+/* How long this turn may wait, when it ran no timer: then its clock is fresh. */
 static int64_t
 wait_limit(struct tend_loop *loop, int64_t limit)
 {
@@ -134,7 +134,7 @@ wait_limit(struct tend_loop *loop, int64_t limit)
 	next = timers_next(loop);
 	if (limit == 0 || next == CLOCK_NEVER)
 		return limit;
-	now = loop_clock(loop);
+	now = loop_now(loop);
 	if (next <= now)
 		return 0;
 	return limit < next - now ? limit : next - now;

@@ -22,7 +22,7 @@ void timer_start_at(struct tend_loop *loop, struct tend_timer *t, int64_t at);
 
 /*
  * For code that blocks outside of the loop: a descriptor that is readable while signals (or a
- * tend_loop_wake()) are pending.
+ * tend_loop_wake()) are pending. The same number for the life of the loop.
  */
 int loop_signal_fd(const struct tend_loop *loop);
 /* Empties that descriptor without running callbacks; the next turn delivers, and does not wait. */
@@ -68,14 +68,14 @@ struct fired {
 #define WHEEL_TICK_BITS 20 /* a tick is 2^20 ns, a little more than a millisecond */
 
 struct wheel {
-	uint64_t         elapsed;          /* the tick up to which everything was taken out */
+	uint64_t         elapsed;            /* the tick up to which everything was taken out */
 	uint64_t         used[WHEEL_LEVELS]; /* bits of slots that may hold timers */
-	size_t           count;            /* timers started, due ones included */
-	int64_t          next;             /* nothing is due before; valid while next_known */
+	size_t           count;              /* timers started, due ones included */
+	int64_t          next;               /* nothing is due before; valid while next_known */
 	bool             next_known;
-	bool             next_exact; /* some timer is due at `next`; else one of its slot, later */
-	bool             sorted; /* the slot of `elapsed` on level 0 is in order of time */
-	struct tend_link due;    /* taken out, to be run in this turn */
+	bool             next_exact; /* a timer is due at `next`; else its slot begins there */
+	bool             sorted;     /* the slot of `elapsed` on level 0 is in order of time */
+	struct tend_link due;        /* taken out, to be run in this turn */
 	struct tend_link slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
@@ -125,8 +125,9 @@ struct tend_loop {
 	struct tend_signal child_signal;
 
 	struct tend_loop_stats stats;
-	struct wheel           wheel;
+	/* Few events a turn touch few pages: what a parent writes to after a fork is copied. */
 	struct fired           fired[LOOP_BATCH];
+	struct wheel           wheel;
 };
 
 static inline int64_t

@@ -149,7 +149,7 @@ events_of(short flags)
 	return events;
 }
 
-/* Goes on where the last turn stopped, so that no descriptor starves when more are ready than fit. */
+/* Goes on where the last turn stopped: none starves when more are ready than fit. */
 static int
 wait_poll(struct tend_loop *loop, int64_t ns)
 {

@@ -201,11 +201,11 @@ channel_close(struct tend_loop *loop)
 	struct channel *c = &loop->channel;
 
 	unlist_channel(c);
-	close(atomic_load(&c->in));
-	close(atomic_load(&c->out));
+	close(atomic_exchange(&c->in, -1));
+	close(atomic_exchange(&c->out, -1));
 }
 
-/* The number stays, so that no slot of the loop has to change; no other thread is there to exec. */
+/* The number stays, so that no slot has to change; no other thread is there to exec. */
 static int
 replace(int fd, int by)
 {

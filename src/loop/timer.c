@@ -102,15 +102,10 @@ timer_start_at(struct tend_loop *loop, struct tend_timer *t, int64_t at)
 	start_at(loop, t, at, 0);
 }
 
-/*
- * The clock is read anew: the loop's own may be old in a long callback, and never early is never.
- * Reading it takes as long as fetching the neighbours in the list, which will be changed next.
- */
+/* Reads the clock: the loop's own may be old in a long callback, and never early is never. */
 void
 tend_timer_start(struct tend_loop *loop, struct tend_timer *t, double seconds)
 {
-	__builtin_prefetch(t->link.next, 1);
-	__builtin_prefetch(t->link.prev, 1);
 	start_at(loop, t, clock_after(loop_clock(loop), clock_from_seconds(seconds)), 0);
 }
 

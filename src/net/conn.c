@@ -16,6 +16,8 @@
 #define CONN_KEEP_BUFFER 65536
 /* A client that goes on sending is drained of so much before it is cut off. */
 #define CONN_LINGER_BYTES (1024 * 1024)
+/* An answer of a line or two; more grows. */
+#define CONN_WARM_OUTPUT 512
 /* Output of a stopping server may still leave for so long. */
 #define CONN_CANCELLED_OUTPUT (1 * CLOCK_SECOND)
 
@@ -24,6 +26,14 @@ conn_init(struct tend_conn *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->fd = -1;
+}
+
+int
+conn_warm(struct tend_conn *c)
+{
+	int r = buf_reserve(&c->out, CONN_WARM_OUTPUT);
+
+	return r < 0 ? r : buf_reserve(&c->in, CONN_INPUT_CHUNK);
 }
 
 void
@@ -62,6 +72,12 @@ conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct
 		c->peer = *peer;
 }
 
+bool
+conn_expired(const struct tend_conn *c)
+{
+	return c->deadline != CLOCK_NEVER && clock_now() >= c->deadline;
+}
+
 /*
  * Waits for at most `limit` (a duration), the connection's own deadline permitting. The clock is
  * read only here: a call that need not wait costs no time-keeping.
@@ -97,6 +113,8 @@ conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 			if ((events & POLLOUT) == 0)
 				return -ECANCELED;
 			cancelled = true;
+			/* Nobody empties it from now on. */
+			fds[1].fd = -1;
 			now = clock_now();
 			if (deadline > now + CONN_CANCELLED_OUTPUT)
 				deadline = now + CONN_CANCELLED_OUTPUT;
@@ -153,6 +171,7 @@ conn_leave(struct tend_conn *c)
 	close(c->fd);
 	c->fd = -1;
 	c->state = CONN_CLOSED;
+	buf_clear(&c->out);
 }
 
 void
@@ -185,7 +204,7 @@ linger(struct tend_conn *c)
 	size_t swallowed = 0;
 	int64_t deadline;
 
-	if (c->transport->shutdown(c) < 0)
+	if (tend_shutdown(c) < 0)
 		return;
 	deadline = clock_after(clock_now(), c->limits->linger);
 	while (swallowed < CONN_LINGER_BYTES) {
@@ -207,7 +226,7 @@ conn_close(struct tend_conn *c)
 	conn_stdio_flush(c);
 	if (c->broken == 0 && tend_flush(c) == 0 && client_may_be_sending(c))
 		linger(c);
-	else if (c->transport->traits & TRANSPORT_WRAPPED)
+	else if ((c->transport->traits & TRANSPORT_WRAPPED) && !c->output_ended)
 		c->transport->shutdown(c);
 	close_now(c);
 }
@@ -271,13 +290,11 @@ tend_set_deadline(struct tend_conn *c, double seconds)
 int
 tend_sleep(struct tend_conn *c, double seconds)
 {
-	int r;
-
-	/* Waiting for no event on the client's descriptor still sees it hang up; that is not a
-	   reason to wake, so another wait follows until the time has passed. */
 	int64_t until = clock_after(clock_now(), clock_from_seconds(seconds));
-	int fd = c->fd;
+	int fd = c->fd, r;
 
+	/* poll() tells of a client that hangs up even to those who ask for nothing, and that is no
+	   reason to wake. */
 	c->fd = -1;
 	r = c->mood->wait(c, 0, until);
 	c->fd = fd;
@@ -287,10 +304,13 @@ tend_sleep(struct tend_conn *c, double seconds)
 void
 tend_conn_set_data(struct tend_conn *c, void *data, void (*release)(void *))
 {
-	if (c->user_release != NULL)
-		c->user_release(c->user);
+	void *old = c->user;
+	void (*release_old)(void *) = c->user_release;
+
 	c->user = data;
 	c->user_release = release;
+	if (release_old != NULL)
+		release_old(old);
 }
 
 void *

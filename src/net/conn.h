@@ -94,6 +94,11 @@ struct tend_conn {
 
 /* Zeroed storage is initialised too; conn_init is for storage that is not. */
 void conn_init(struct tend_conn *c);
+/*
+ * Gives the buffers their first memory, close together, so that a child forked to serve one client
+ * finds them there and need not ask for its own. 0 or -ENOMEM.
+ */
+int conn_warm(struct tend_conn *c);
 /* Frees buffers. The connection is closed. */
 void conn_done(struct tend_conn *c);
 
@@ -133,6 +138,11 @@ conn_want(struct tend_conn *c, unsigned events)
 }
 
 /* Between the files of the connection. */
+
+/* Input is asked for in pieces of this size. */
+#define CONN_INPUT_CHUNK 4096
+
+bool conn_expired(const struct tend_conn *c); /* the deadline of the whole connection has passed */
 int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */

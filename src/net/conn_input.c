@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "net/conn.h"
 
-#define INPUT_CHUNK 4096
-
 /*
  * Text lent to the handler ends with a NUL that stands where the next byte of the stream was. The
  * next call puts the byte back and consumes what was lent.
@@ -74,6 +72,9 @@ receive(struct tend_conn *c, void *into, size_t size)
 		return -ENOTCONN;
 	if (c->input_ended)
 		return 0;
+	/* A client that never lets us wait must not outlive its time. */
+	if (conn_expired(c))
+		return -ETIMEDOUT;
 	/* The last read got less than it asked for: there is nothing to try for. */
 	if (c->drained) {
 		c->drained = false;
@@ -115,6 +116,8 @@ tend_read(struct tend_conn *c, void *into, size_t size)
 {
 	size_t have;
 
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
 	conn_take_back(c);
 	if (size == 0)
 		return 0;
@@ -123,9 +126,9 @@ tend_read(struct tend_conn *c, void *into, size_t size)
 		int r;
 
 		/* A large read goes straight to the handler's memory. */
-		if (size >= INPUT_CHUNK)
+		if (size >= CONN_INPUT_CHUNK)
 			return receive(c, into, size);
-		r = conn_fill(c, INPUT_CHUNK);
+		r = conn_fill(c, CONN_INPUT_CHUNK);
 		if (r <= 0)
 			return r;
 		have = buf_length(&c->in);
@@ -166,7 +169,7 @@ find(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
 		/* The terminator may have arrived in part: look at its beginning again. */
 		if (length > 0 && within >= length)
 			searched = within - length + 1;
-		r = conn_fill(c, limit - have < INPUT_CHUNK ? limit - have : INPUT_CHUNK);
+		r = conn_fill(c, limit - have < CONN_INPUT_CHUNK ? limit - have : CONN_INPUT_CHUNK);
 		if (r < 0)
 			return r;
 		if (r == 0) {
@@ -184,6 +187,8 @@ tend_getline(struct tend_conn *c, char **line)
 	enum tend_until why;
 	ssize_t n;
 
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
 	conn_take_back(c);
 	n = find(c, "\n", 1, limit, &why);
 	if (n <= 0)
@@ -214,6 +219,8 @@ tend_read_until(struct tend_conn *c, const char *terminator, size_t limit, char 
 		*why = reason;
 	if (length == 0 && limit == 0)
 		return -EINVAL;
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
 	conn_take_back(c);
 	n = find(c, terminator, length, limit > 0 ? limit : c->limits->max_line, &reason);
 	if (n < 0)
@@ -239,9 +246,9 @@ tend_wait_readable(struct tend_conn *c, double seconds)
 	int64_t limit = seconds < 0 ? CLOCK_NEVER : clock_from_seconds(seconds);
 	int r;
 
-	conn_take_back(c);
 	if (c->state != CONN_OPEN)
 		return -ENOTCONN;
+	conn_take_back(c);
 	if (buf_length(&c->in) > 0 || c->input_ended)
 		return 1;
 	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
@@ -252,5 +259,8 @@ tend_wait_readable(struct tend_conn *c, double seconds)
 	r = conn_wait(c, POLLIN, limit);
 	if (r == 0)
 		c->drained = false;
-	return r == 0 ? 1 : r == -ETIMEDOUT ? 0 : r;
+	/* The time of the whole connection is not the time that was asked for. */
+	if (r == -ETIMEDOUT && !conn_expired(c))
+		return 0;
+	return r == 0 ? 1 : r;
 }

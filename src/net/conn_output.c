@@ -17,8 +17,7 @@
 static int
 break_output(struct tend_conn *c, int code)
 {
-	if (code != -ECANCELED)
-		c->broken = code;
+	c->broken = code;
 	buf_clear(&c->out);
 	return code;
 }
@@ -63,6 +62,18 @@ conn_send(struct tend_conn *c, const void *more, size_t size)
 	return 0;
 }
 
+/*
+ * Sends what does not fit into the buffer. A client that takes all we have never lets us wait, so
+ * here the handler is told that its time has passed; a last word may still be written.
+ */
+static int
+send_full(struct tend_conn *c, const void *more, size_t size)
+{
+	int r = conn_send(c, more, size);
+
+	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
+}
+
 /* 0 when output can be taken. */
 static int
 writable(const struct tend_conn *c)
@@ -85,7 +96,7 @@ tend_write(struct tend_conn *c, const void *data, size_t size)
 		r = buf_append(&c->out, data, size);
 		return r < 0 ? r : (ssize_t)size;
 	}
-	r = conn_send(c, data, size);
+	r = send_full(c, data, size);
 	return r < 0 ? r : (ssize_t)size;
 }
 
@@ -102,7 +113,7 @@ tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 		return r;
 	size = buf_length(&c->out) - before;
 	if (before + size >= OUTPUT_BUFFER) {
-		r = conn_send(c, NULL, 0);
+		r = send_full(c, NULL, 0);
 		if (r < 0)
 			return r;
 	}
@@ -124,8 +135,8 @@ tend_printf(struct tend_conn *c, const char *format, ...)
 int
 tend_flush(struct tend_conn *c)
 {
-	if (buf_length(&c->out) == 0)
-		return c->state == CONN_OPEN ? c->broken : -ENOTCONN;
+	if (c->state != CONN_OPEN)
+		return -ENOTCONN;
 	return c->broken != 0 ? c->broken : conn_send(c, NULL, 0);
 }
 

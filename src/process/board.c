@@ -1,6 +1,8 @@
 /*
- * Memory that all processes of a server share. The memory order is relaxed throughout: each word is
- * a report of its own, and nobody draws a conclusion about one from another.
+ * Memory that all processes of a server share. The memory order is relaxed: each word is a report of
+ * its own, and nobody draws a conclusion about one from another. Waking the master is the exception:
+ * who finds it woken already, or compares with a threshold that is about to change, must be sure
+ * that the master has yet to look.
  */
 #include "process/board.h"
 
@@ -101,12 +103,12 @@ void
 board_woken(struct board *b)
 {
 	uint64_t count;
-	ssize_t n;
+	ssize_t n = read(b->wake_fd, &count, sizeof(count));
 
-	/* The flag first: a worker that comes after it writes again, one before it is seen now. */
-	SET(b->shared->woken, 0);
-	n = read(b->wake_fd, &count, sizeof(count));
 	(void)n; /* -EAGAIN: woken for another reason */
+	/* The flag last: a worker that comes after it writes again, one before it is seen now. The
+	   other way round, the read could take the word of a worker whose flag then stays. */
+	atomic_exchange_explicit(&b->shared->woken, 0, memory_order_acq_rel);
 }
 
 int
@@ -151,28 +153,32 @@ board_set_pid(struct board *b, unsigned slot, pid_t pid)
 	SET(b->shared->slots[slot].pid, (int32_t)pid);
 }
 
-void
-board_wake_below(struct board *b, unsigned waiting)
-{
-	SET(b->shared->wake_below, (int32_t)waiting);
-}
-
-void
-board_mine(struct board *b, unsigned slot)
-{
-	b->mine = slot;
-}
-
 static void
 wake_master(struct board *b)
 {
 	static const uint64_t one = 1;
 	ssize_t n;
 
-	if (atomic_exchange_explicit(&b->shared->woken, 1, memory_order_relaxed) != 0)
+	if (atomic_exchange_explicit(&b->shared->woken, 1, memory_order_acq_rel) != 0)
 		return;
 	n = write(b->wake_fd, &one, sizeof(one));
 	(void)n; /* the counter is full: the master has been woken often enough */
+}
+
+void
+board_wake_below(struct board *b, unsigned waiting)
+{
+	atomic_store(&b->shared->wake_below, (int32_t)waiting);
+	/* A worker that became busy while the master decided has compared with the old threshold. A
+	   counter that is too low would wake the master for ever, so the slots must agree. */
+	if (atomic_load(&b->shared->waiting) < (int32_t)waiting && board_count(b).waiting < waiting)
+		wake_master(b);
+}
+
+void
+board_mine(struct board *b, unsigned slot)
+{
+	b->mine = slot;
 }
 
 void
@@ -193,8 +199,8 @@ board_busy(struct board *b)
 	/* A line that all workers write to: only when it would say something new. */
 	if (GET(shared->last_busy) != now)
 		SET(shared->last_busy, now);
-	left = ADD(shared->waiting, -1) - 1;
-	if (left < GET(shared->wake_below))
+	left = atomic_fetch_sub(&shared->waiting, 1) - 1;
+	if (left < atomic_load(&shared->wake_below))
 		wake_master(b);
 }
 

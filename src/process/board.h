@@ -5,7 +5,8 @@
  *
  * The master trusts the board for counts and never for pids: who its children are stands in
  * children.h, in the master's own memory. A child that was killed anywhere leaves a slot that is
- * sound, and counters that the master sets right when it reaps.
+ * sound, and counters that the master sets right when it reaps; the one that is killed between two
+ * words leaves a counter wrong by one until the next board_recount().
  *
  * In the steady state a connection costs four plain atomic operations here and no system call: the
  * master is woken only when the number of waiting workers falls below what it asked to be told of.
@@ -54,7 +55,7 @@ int  board_claim(struct board *b, enum slot_state state);
 void board_release(struct board *b, unsigned slot);
 void board_set_pid(struct board *b, unsigned slot, pid_t pid);
 
-/* Master. Wake me when fewer than this many workers wait. */
+/* Master. Wake me when fewer than this many workers wait; at once when it is so already. */
 void board_wake_below(struct board *b, unsigned waiting);
 
 /* Child. Which slot is mine. */

@@ -1,6 +1,8 @@
 /* The size of the pool. The steps are named after the specification's. */
 #include "process/pool.h"
 
+#include "base/clock.h"
+
 static unsigned
 least(unsigned a, unsigned b)
 {
@@ -13,15 +15,17 @@ above(unsigned a, unsigned b)
 	return a > b ? a - b : 0;
 }
 
-/* Steps c and d: too few at all, or too few that wait. Never more than the maximum. */
+/*
+ * Steps c and d: too few at all, or too few that wait. Never more than the maximum. What both ask
+ * for is started at once: nobody calls again before something happens (NS-PF-43).
+ */
 static unsigned
 wanted(const struct pool_limits *l, const struct pool_view *v, unsigned total)
 {
 	unsigned room = above(l->max_servers, total + v->leaving);
+	unsigned missing = above(l->min_servers, total), spare = above(l->min_spare, v->waiting);
 
-	if (total < l->min_servers)
-		return least(l->min_servers - total, room);
-	return least(above(l->min_spare, v->waiting), room);
+	return least(missing > spare ? missing : spare, room);
 }
 
 /* Step e: too many wait, or there are too many at all. */
@@ -37,16 +41,37 @@ surplus(const struct pool_limits *l, const struct pool_view *v, const struct poo
 	return above(total, l->max_servers);
 }
 
-/* Step g: nobody came for a long time. */
+/* Step g: those that are not needed when nobody comes for a long time. */
 static unsigned
-unneeded(const struct pool_limits *l, const struct pool_view *v, const struct pool_times *t,
-	unsigned total, int64_t now)
+unneeded(const struct pool_limits *l, unsigned waiting, unsigned total)
+{
+	return least(above(waiting, l->min_spare), above(total, l->min_servers));
+}
+
+/* When that time is over. */
+static int64_t
+idle_until(const struct pool_limits *l, const struct pool_view *v, const struct pool_times *t)
 {
 	int64_t last = v->last_busy > t->begun ? v->last_busy : t->begun;
 
-	if (now - last <= l->idle_to_minimum)
-		return 0;
-	return least(above(v->waiting, l->min_spare), above(total, l->min_servers));
+	return l->idle_to_minimum > 0 ? clock_after(last, l->idle_to_minimum) : CLOCK_NEVER;
+}
+
+/* When there is something to do that no event tells of. */
+static int64_t
+look_again(const struct pool_limits *l, const struct pool_view *v, const struct pool_times *t,
+	unsigned total, unsigned dismissed)
+{
+	int64_t look = CLOCK_NEVER, idle = idle_until(l, v, t);
+	int64_t may = clock_after(t->dismissed, l->dismiss_interval);
+
+	if (l->check_for_waiting > 0)
+		look = clock_after(t->looked, l->check_for_waiting);
+	if (idle == CLOCK_NEVER || unneeded(l, v->waiting - dismissed, total - dismissed) == 0)
+		return look;
+	/* "More than" these times ago. */
+	idle = clock_after(idle > may ? idle : may, 1);
+	return idle < look ? idle : look;
 }
 
 struct pool_plan
@@ -59,16 +84,16 @@ pool_decide(const struct pool_limits *l, const struct pool_view *v, struct pool_
 	plan.start = wanted(l, v, total);
 	if (plan.start > 0)
 		t->started = now;
-	if (now - t->looked >= l->check_for_waiting) {
+	if (l->check_for_waiting > 0 && now - t->looked >= l->check_for_waiting) {
 		t->looked = now;
 		too_many = surplus(l, v, t, total, now);
 	}
-	if (too_many == 0 && plan.start == 0)
-		too_many = unneeded(l, v, t, total, now);
-	if (too_many > 0 && now - t->dismissed > l->dismiss_interval) {
-		t->dismissed = now;
+	if (too_many == 0 && plan.start == 0 && now > idle_until(l, v, t))
+		too_many = unneeded(l, v->waiting, total);
+	if (now - t->dismissed > l->dismiss_interval)
 		plan.dismiss = least(too_many, v->waiting);
-	}
-	plan.again = t->looked + l->check_for_waiting;
+	if (plan.dismiss > 0)
+		t->dismissed = now;
+	plan.again = look_again(l, v, t, total, plan.dismiss);
 	return plan;
 }

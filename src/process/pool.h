@@ -13,9 +13,10 @@ struct pool_limits {
 	unsigned min_spare;
 	unsigned max_spare;
 	unsigned max_servers;
-	int64_t  check_for_waiting; /* how often too many are looked for */
+	int64_t  check_for_waiting; /* how often too many are looked for; 0: never */
 	int64_t  min_child_ttl;     /* nobody is dismissed sooner after the last start */
-	int64_t  idle_to_minimum;   /* without a request for so long, the pool shrinks to the minimum */
+	int64_t  idle_to_minimum;   /* without a request for so long, the pool shrinks to the minimum;
+	                               0: it does not */
 	int64_t  dismiss_interval;  /* between two dismissals */
 };
 
@@ -38,7 +39,7 @@ struct pool_times {
 struct pool_plan {
 	unsigned start;
 	unsigned dismiss;
-	int64_t  again; /* look again no later than this, if nothing happens before */
+	int64_t  again; /* look again no later than this, if nothing happens before; INT64_MAX: no need */
 };
 
 /* Carries `times` forward as if the plan were carried out. */

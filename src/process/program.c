@@ -248,12 +248,10 @@ start_program(int fd, char *const argv[], char *const env[], bool keep_stderr)
 	}
 	if (pid < 0)
 		failure = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (failure == 0)
-		return pid;
-	if (pid > 0)
+	else if (failure != 0)
 		waitpid(pid, NULL, 0);
-	return -failure;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return failure == 0 ? pid : -failure;
 }
 
 /* ---- watching ---- */
@@ -374,6 +372,13 @@ told_to_stop(struct job *j)
 	return j->signal_seen != 0;
 }
 
+/* Where signals of ours are heard of. */
+static int
+listen_fd(const struct job *j)
+{
+	return j->signal_fd >= 0 ? j->signal_fd : j->c->mood->interrupt_fd;
+}
+
 /* One wait. What there is to hear: the program's end, the client's, or a signal of ours. */
 static void
 watch_once(struct job *j)
@@ -381,15 +386,20 @@ watch_once(struct job *j)
 	struct pollfd fds[3] = {
 		{ .fd = j->pid_fd, .events = POLLIN },
 		{ .fd = j->told ? -1 : j->c->fd, .events = j->half_closed ? 0 : POLLRDHUP },
-		{ .fd = j->signal_fd >= 0 ? j->signal_fd : j->c->mood->interrupt_fd, .events = POLLIN },
+		/* Nobody looks at it once the program is told to end. */
+		{ .fd = j->told ? -1 : listen_fd(j), .events = POLLIN },
 	};
 	int64_t now = clock_now(), until = j->deadline;
 
+	/* The time of the whole connection is the program's too. */
+	if (!j->told && until > j->c->deadline)
+		until = j->c->deadline;
 	if (j->pid_fd < 0 && until > now + ASK_AGAIN)
 		until = now + ASK_AGAIN;
 	if (poll(fds, 3, clock_poll_timeout(now, until)) < 0)
 		return;
-	if (!j->told && (told_to_stop(j) || (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))))
+	if (!j->told && (told_to_stop(j) || conn_expired(j->c) ||
+	    (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))))
 		tell_program(j, SIGTERM);
 	else if (fds[1].revents & POLLRDHUP)
 		client_half_closed(j);

@@ -36,6 +36,8 @@ struct acceptor {
 	size_t              count;
 	size_t              next;    /* where the search for a ready one begins: none may starve */
 	bool                watching;
+	bool                active;      /* a connection came since the last wait */
+	int64_t             quiet_since; /* the last connection or idle hook */
 	bool                sparse;  /* the last hope was in vain: clients come one by one */
 	unsigned            since_hope;
 	struct tend_timer   pause;   /* running: starved, the listeners are left alone */
@@ -241,18 +243,25 @@ wait_for_event(struct acceptor *a)
 {
 	struct tend_server *srv = a->srv;
 	double idle = has_idle_hook(srv) ? srv->settings.value.idle_period : 0;
-	int64_t until = idle > 0 ? clock_after(clock_now(), clock_from_seconds(idle)) : 0;
+	int64_t now = idle > 0 ? clock_now() : 0, until;
 	int r;
 
+	if (a->active || a->quiet_since == 0)
+		a->quiet_since = now;
+	a->active = false;
+	until = clock_after(a->quiet_since, clock_from_seconds(idle));
 	if (!tend_timer_running(&a->pause) && (r = watch_start(a)) < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
 	hook_before_accept(srv);
-	r = tend_loop_turn(srv->loop, idle > 0 ? idle : -1);
+	r = tend_loop_turn(srv->loop,
+	    idle <= 0 ? -1 : until > now ? clock_to_seconds(until - now) : 0);
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
-	/* A signal alone is not idleness (NW-25). */
-	if (idle > 0 && srv->stop == STOP_NOT && clock_now() >= until)
+	/* A signal alone neither is idleness nor puts it off (NW-25, NW-T10). */
+	if (idle > 0 && srv->stop == STOP_NOT && (now = clock_now()) >= until) {
+		a->quiet_since = now;
 		hook_idle(srv);
+	}
 	return 0;
 }
 
@@ -334,6 +343,7 @@ accept_round(struct acceptor *a)
 	fd = take(a, s, &peer);
 	if (fd < 0)
 		return a->broken;
+	a->active = true;
 	pass_turn(a);
 	hope_for_another(a, s);
 	if (srv->board != NULL)

@@ -87,9 +87,8 @@ child_run(struct tend_server *srv, const struct birth *birth, master_child_fn bo
 	_exit(status);
 }
 
-/* A child that cannot begin says why; the parent sees the status and takes its time. */
-static int
-report(struct tend_server *srv, int code)
+int
+child_report(struct tend_server *srv, int code)
 {
 	if (srv->error.code == 0)
 		server_fail(srv, EX_SOFTWARE, code, "a child cannot go on: %s", error_reason(code));
@@ -124,10 +123,10 @@ child_accept_loop(struct tend_server *srv, void *data)
 	if (r == 0)
 		r = hook_child_start(srv, TEND_CHILD_WORKER);
 	if (r < 0)
-		return report(srv, r);
+		return child_report(srv, r);
 	r = accept_loop(srv, most, turns);
 	if (r < 0)
-		report(srv, r);
+		child_report(srv, r);
 	else if (most != 0 && srv->requests >= most)
 		tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %lu connections (option max_requests)",
 		    srv->requests);
@@ -146,7 +145,7 @@ child_dequeue(struct tend_server *srv, void *data)
 	if (r == 0)
 		r = hook_child_start(srv, TEND_CHILD_DEQUEUE);
 	if (r < 0)
-		return report(srv, r);
+		return child_report(srv, r);
 	if (srv->hooks->dequeue != NULL)
 		srv->hooks->dequeue(srv);
 	hook_child_exit(srv, TEND_CHILD_DEQUEUE);

@@ -31,6 +31,9 @@ int child_accept_loop(struct tend_server *srv, void *data);
 /* The body of a dequeue child. */
 int child_dequeue(struct tend_server *srv, void *data);
 
+/* A child that cannot begin says why; the parent sees the status, which this returns. */
+int child_report(struct tend_server *srv, int code);
+
 /* Gives a child a loop of its own and its signals as events. */
 int child_open_loop(struct tend_server *srv);
 

@@ -20,6 +20,7 @@
 #include "server/personality.h"
 
 #define DEFAULT_PORT "20203"
+#define SHARED_PORT_TRIES 8
 
 /* ---- what can be known beforehand ---- */
 
@@ -228,19 +229,20 @@ write_pid_file(struct tend_server *srv)
 	return srv->pidfile.fd >= 0 ? pidfile_write(&srv->pidfile, &srv->error) : 0;
 }
 
-static int
-announce(struct tend_server *srv)
-{
-	if (!is_inet(srv))
-		tend_log(srv, TEND_LOG_NOTICE, "%s (type %s) starting! pid(%ld)", srv->name,
-		    srv->personality->name, (long)getpid());
-	return 0;
-}
-
 static void
 note(void *data, const char *text)
 {
 	tend_log(data, TEND_LOG_NOTICE, "%s", text);
+}
+
+static int
+announce(struct tend_server *srv)
+{
+	options_notes(srv->options, note, srv);
+	if (!is_inet(srv))
+		tend_log(srv, TEND_LOG_NOTICE, "%s (type %s) starting! pid(%ld)", srv->name,
+		    srv->personality->name, (long)getpid());
+	return 0;
 }
 
 static int
@@ -314,29 +316,65 @@ log_bound(struct tend_server *srv, const struct listener *l)
 		    l->host);
 }
 
+/* Opens the endpoints from `first` to before `end`, which share a port; all of them or none. */
+static int
+open_together(struct tend_server *srv, size_t first, size_t end)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = first; r == 0 && i < end; i++) {
+		struct listener *l = &srv->listeners[i];
+
+		r = listener_open(l, &srv->endpoints.list[i], i > first ? l - 1 : NULL, &srv->error);
+		if (r < 0)
+			while (i-- > first)
+				listener_close(&srv->listeners[i]);
+	}
+	return r;
+}
+
+/*
+ * One endpoint and those that take its port. The kernel chose the port for the first alone: another
+ * process may have it on the second's address, and then a new choice is made.
+ */
+static int
+bind_request(struct tend_server *srv, size_t first)
+{
+	const struct endpoint *list = srv->endpoints.list;
+	size_t i, end = first + 1;
+	int tries, r = -EADDRINUSE;
+
+	while (end < srv->endpoints.count && list[end].shares_port)
+		end++;
+	for (i = first; i < end; i++)
+		log_binding(srv, &list[i]);
+	for (tries = end > first + 1 ? SHARED_PORT_TRIES : 1; r == -EADDRINUSE && tries > 0; tries--)
+		r = open_together(srv, first, end);
+	if (r < 0)
+		return r;
+	error_clear(&srv->error);
+	for (i = first; i < end; i++) {
+		bound_stdio_waits(srv, srv->listeners[i].fd);
+		log_bound(srv, &srv->listeners[i]);
+	}
+	srv->listener_count = end;
+	return 0;
+}
+
 static int
 bind_all(struct tend_server *srv)
 {
-	size_t i, n = srv->endpoints.count;
+	int r = 0;
 
 	if (is_inet(srv))
 		return 0;
-	srv->listeners = calloc(n, sizeof(*srv->listeners));
+	srv->listeners = calloc(srv->endpoints.count, sizeof(*srv->listeners));
 	if (srv->listeners == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	for (i = 0; i < n; i++) {
-		struct listener *l = &srv->listeners[i];
-		int r;
-
-		log_binding(srv, &srv->endpoints.list[i]);
-		r = listener_open(l, &srv->endpoints.list[i], i > 0 ? l - 1 : NULL, &srv->error);
-		if (r < 0)
-			return r;
-		srv->listener_count++;
-		bound_stdio_waits(srv, l->fd);
-		log_bound(srv, l);
-	}
-	return 0;
+	while (r == 0 && srv->listener_count < srv->endpoints.count)
+		r = bind_request(srv, srv->listener_count);
+	return r;
 }
 
 /* What the new identity must be able to open or remove later (NS-DMN-12). */

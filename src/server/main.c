@@ -9,7 +9,7 @@
 
 /* What tend_main() itself understands, wherever it stands on the command line (NS-CLI-06). */
 struct wishes {
-	bool help, version, check;
+	bool help, version, check, dump;
 };
 
 static bool
@@ -21,6 +21,8 @@ take_wish(struct wishes *w, const char *word)
 		w->version = true;
 	else if (strcmp(word, "--check") == 0)
 		w->check = true;
+	else if (strcmp(word, "--dump") == 0)
+		w->dump = true;
 	else
 		return false;
 	return true;
@@ -60,7 +62,8 @@ say_help(struct tend_server *srv)
 	if (srv->service->about != NULL)
 		printf("%s\n", srv->service->about);
 	printf("\nOptions are written --key value, --key=value, key value or key=value.\n"
-	       "  --help, --version, --check   show this; the version; check the options and end\n\n");
+	       "  --help, --version   show this; the version\n"
+	       "  --check, --dump     check the options; print them with their origin; and end\n\n");
 	tend_server_usage(srv, stdout);
 }
 
@@ -86,20 +89,18 @@ run(struct tend_server *srv, int argc, char **argv, const struct wishes *w)
 
 	if (r == 0 && argv != NULL)
 		r = refuse_leftovers(srv);
-	if (r == 0)
+	if (r == 0 && w->dump)
+		tend_server_dump(srv, stdout);
+	else if (r == 0)
 		r = w->check ? tend_server_check(srv) : tend_server_run(srv);
-	if (r < 0)
-		return say_error(srv);
-	if (w->check)
-		printf("%s: the configuration is good\n", srv->name);
-	return 0;
+	return r < 0 ? say_error(srv) : 0;
 }
 
 int
 tend_main(int argc, char **argv, const struct tend_service *service)
 {
 	struct tend_server *srv = tend_server_new(service);
-	struct wishes w = { false, false, false };
+	struct wishes w = { false, false, false, false };
 	int count, status = 0;
 	char **left = without_wishes(argc, argv, &w, &count);
 

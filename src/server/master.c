@@ -119,26 +119,41 @@ master_close(struct tend_server *srv)
 
 /* ---- what children say ---- */
 
+/* One message of a child. False: there is none for now. */
+static bool
+hear(struct tend_server *srv, const struct child *child)
+{
+	char message[CHANNEL_MESSAGE_MAX];
+	ssize_t n = recv(child->channel, message, sizeof(message), MSG_DONTWAIT);
+
+	if (n > 0 && srv->hooks->child_spoke != NULL)
+		srv->hooks->child_spoke(srv, child->pid, message, (size_t)n);
+	/* It hung up; its exit status will tell the rest (NS-PF-26). */
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		tend_watch_stop(child->watch);
+	return n > 0;
+}
+
 static void
 child_speaks(struct tend_watch *w, unsigned events)
 {
 	struct tend_server *srv = w->data;
 	struct children *kids = &srv->master->children;
-	char message[CHANNEL_MESSAGE_MAX];
 	size_t i;
-	ssize_t n;
 
 	(void)events;
 	for (i = 0; i < kids->count && kids->list[i].watch != w; i++)
 		;
-	if (i == kids->count)
-		return;
-	n = recv(kids->list[i].channel, message, sizeof(message), MSG_DONTWAIT);
-	if (n > 0 && srv->hooks->child_spoke != NULL)
-		srv->hooks->child_spoke(srv, kids->list[i].pid, message, (size_t)n);
-	/* It hung up; its exit status will tell the rest (NS-PF-26). */
-	else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		tend_watch_stop(w);
+	if (i < kids->count)
+		hear(srv, &kids->list[i]);
+}
+
+/* What a child said just before it ended: its death is often heard of first. */
+static void
+hear_last_words(struct tend_server *srv, const struct child *child)
+{
+	while (child->watch != NULL && hear(srv, child))
+		;
 }
 
 /* Watches the parent's end of a channel. Without it the child only goes unheard. */
@@ -402,6 +417,7 @@ bury(struct tend_server *srv, pid_t pid, int status)
 	/* The status of one that we ended ourselves is no news. */
 	if (srv->stop == STOP_NOT || WIFEXITED(status))
 		log_death(srv, pid, status);
+	hear_last_words(srv, child);
 	judge_death(srv, child, status);
 	serialize_died(&m->turns, pid);
 	board_release(srv->board, child->slot);

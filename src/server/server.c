@@ -37,6 +37,9 @@ tend_server_fail(struct tend_server *srv, int code, const char *format, ...)
 	/* A code that is no error would let the start go on after its reason was given. */
 	if (code >= 0)
 		code = -EINVAL;
+	/* "Invalid argument" would add nothing to a sentence about a value that is wrong. */
+	if (code == -EINVAL)
+		return server_fail(srv, EX_CONFIG, code, "%s", reason);
 	return server_fail(srv, error_status_of(code), code, "%s: %s", reason, error_reason(code));
 }
 
@@ -234,14 +237,21 @@ static int
 set_while_running(struct tend_server *srv, const char *name, const char *value)
 {
 	struct settings before = srv->settings;
+	struct error e;
 	int r = options_set(srv->options, SOURCE_CODE, "tend_server_set", name, value, &srv->error);
 
 	if (r == 0)
 		r = options_resolve(srv->options, &srv->settings, &srv->error);
 	if (r == 0 && srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
-	if (r < 0)
-		srv->settings = before;
+	if (r == 0)
+		return 0;
+	/* As if it had never been asked for, in the service's own variables too. */
+	e = srv->error;
+	options_take_back(srv->options);
+	options_resolve(srv->options, &srv->settings, &srv->error);
+	srv->settings = before;
+	srv->error = e;
 	return r;
 }
 

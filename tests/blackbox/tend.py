@@ -406,9 +406,10 @@ def run(*words, timeout=DEADLINE, environment=None, program=None, **popen):
         os.killpg(process.pid, SIGKILL)
         out, err = process.communicate()
         raise AssertionError(f'{" ".join(argv)} still ran after {timeout:.1f} s\n{err}') from None
-    left = [one.pid for one in processes() if process.pid in (one.group, one.session)]
-    for pid in left:
-        _kill(pid, SIGKILL)
+    finally:
+        left = [one.pid for one in processes() if process.pid in (one.group, one.session)]
+        for pid in left:
+            _kill(pid, SIGKILL)
     assert not left, f'{" ".join(argv)} left processes behind: {left}'
     assert not SANITIZER.search(err), err
     return subprocess.CompletedProcess(argv, process.returncode, out, err)

@@ -218,6 +218,9 @@ stopped_signal_that_is_pending_is_not_delivered(void **state)
 	raise(SIGUSR2);
 	tend_loop_turn(loop, -1);
 	assert_string_equal(trace, "1");
+	/* Whether it was collected or not. */
+	raise(low);
+	loop_signals_collect(loop);
 	raise(low);
 	tend_signal_stop(&first);
 	start(loop, &second, low, "2");
@@ -261,7 +264,7 @@ is_readable(int fd)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* What a blocking handler does: it waits for its client and for signals, and only collects them. */
+/* What a blocking handler does: it waits for its client and for signals, and collects them. */
 static void
 signals_can_be_collected_outside_of_a_turn(void **state)
 {
@@ -315,6 +318,49 @@ reset_stops_all_and_puts_nothing_back(void **state)
 	assert_true(disposition(SIGUSR1).sa_handler == SIG_DFL);
 }
 
+/* In a child that becomes another program's process: what nobody watches is as for a new one. */
+static void
+default_signals_are_for_a_child_that_becomes_another(void **state)
+{
+	struct tend_loop *loop = *state, *other = tend_loop_new(tend_loop_poller(loop));
+	struct tend_signal a, b;
+
+	signal(SIGUSR1, SIG_IGN);
+	start(loop, &a, SIGUSR1, "a");
+	start(other, &b, SIGUSR2, "b");
+	loop_default_signals(loop);
+	assert_null(a.loop);
+	assert_true(disposition(SIGUSR1).sa_handler == SIG_DFL);
+	/* Somebody else's is kept. */
+	raise(SIGUSR2);
+	tend_loop_turn(other, -1);
+	assert_string_equal(trace, "b");
+	tend_loop_free(other);
+	assert_true(disposition(SIGUSR2).sa_handler == SIG_DFL);
+}
+
+/* Tells without a system call, before anything is collected and until it is delivered. */
+static void
+signal_is_seen_until_it_is_delivered(void **state)
+{
+	struct tend_loop *loop = *state;
+	struct tend_signal s;
+
+	start(loop, &s, SIGUSR1, "1");
+	assert_false(loop_signal_seen(loop));
+	raise(SIGUSR1);
+	assert_true(loop_signal_seen(loop));
+	loop_signals_collect(loop);
+	assert_true(loop_signal_seen(loop));
+	tend_loop_turn(loop, -1);
+	assert_false(loop_signal_seen(loop));
+	tend_loop_wake(loop);
+	assert_true(loop_signal_seen(loop));
+	tend_loop_turn(loop, -1);
+	assert_false(loop_signal_seen(loop));
+	tend_signal_stop(&s);
+}
+
 /* Even a child that does not call tend_loop_after_fork() reports nothing to its parent. DS-08 */
 static void
 signal_to_a_child_never_reaches_the_parent(void **state)
@@ -364,6 +410,9 @@ signals_around_a_fork_go_where_they_belong(void **state)
 	start(loop, &b, SIGUSR2, "2");
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, NULL, &none);
+	/* One that was collected, and one that was not. */
+	raise(SIGUSR1);
+	loop_signals_collect(loop);
 	raise(SIGUSR1);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	pid = fork();
@@ -439,6 +488,8 @@ main(void)
 		ON_EACH_POLLER(full_pipe_loses_no_signal),
 		ON_EACH_POLLER(signals_can_be_collected_outside_of_a_turn),
 		ON_EACH_POLLER(reset_stops_all_and_puts_nothing_back),
+		ON_EACH_POLLER(default_signals_are_for_a_child_that_becomes_another),
+		ON_EACH_POLLER(signal_is_seen_until_it_is_delivered),
 		ON_EACH_POLLER(signal_to_a_child_never_reaches_the_parent),
 		ON_EACH_POLLER(signals_around_a_fork_go_where_they_belong),
 		ON_EACH_POLLER(loops_may_be_freed_in_a_storm_of_signals),

@@ -4,7 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#if HAVE_EPOLL_PWAIT2
+#include <sys/epoll.h>
+#endif
 
 static int64_t simulated;
 static struct poller simulated_poller;
@@ -213,6 +218,27 @@ stopped_timers_never_wake_the_loop(void **state)
 	at = simulated - begin;
 	assert_int_equal(calls, 1);
 	assert_int_equal(at, 200 * CLOCK_SECOND);
+}
+
+/* A deadline that has passed runs in the next turn, in its place among the others. */
+static void
+past_times_are_due_at_once(void **state)
+{
+	struct tend_loop *loop = simulate(*state, 500 * CLOCK_SECOND);
+	struct tend_timer t[3];
+
+	trace[0] = '\0';
+	tend_timer_init(&t[0], note, (void *)"c");
+	tend_timer_init(&t[1], note, (void *)"b");
+	tend_timer_init(&t[2], note, (void *)"a");
+	tend_timer_start(loop, &t[0], 0);
+	/* The wheel has come to this moment before the others are put on it. */
+	timers_collect(loop, simulated - 1);
+	timer_start_at(loop, &t[1], simulated - 100 * CLOCK_SECOND);
+	timer_start_at(loop, &t[2], -5);
+	assert_true(timers_next(loop) <= simulated);
+	tend_loop_turn(loop, 0);
+	assert_string_equal(trace, "abc");
 }
 
 struct victim {
@@ -590,6 +616,54 @@ no_timer_is_early_under_the_real_clock(void **state)
 	assert_true(punctual >= 500);
 }
 
+/* What the kernel offers; a checker may not. */
+static bool
+waits_exactly(const struct tend_loop *loop)
+{
+#if HAVE_EPOLL_PWAIT2
+	struct timespec none = { 0 };
+	struct epoll_event event;
+	int fd;
+
+	if (strcmp(tend_loop_poller(loop), "epoll") == 0) {
+		fd = epoll_create1(EPOLL_CLOEXEC);
+		if (epoll_pwait2(fd, &event, 1, &none, NULL) < 0)
+			return close(fd) != 0;
+		close(fd);
+		return true;
+	}
+#endif
+#if HAVE_PPOLL
+	return strcmp(tend_loop_poller(loop), "poll") == 0;
+#else
+	return false;
+#endif
+}
+
+/* DS-51: of many short waits some are not disturbed, and take less than a millisecond. */
+static void
+short_waits_are_not_rounded_to_milliseconds(void **state)
+{
+	struct tend_loop *loop = *state;
+	int64_t begin, took, shortest = CLOCK_NEVER;
+	struct tend_timer t;
+	int calls = 0, i;
+
+	if (!waits_exactly(loop))
+		skip();
+	tend_timer_init(&t, count, &calls);
+	for (i = 0; i < 100; i++) {
+		begin = clock_now();
+		tend_timer_start(loop, &t, 0.0003);
+		while (calls == i)
+			tend_loop_turn(loop, -1);
+		took = clock_now() - begin;
+		assert_true(took >= 3 * CLOCK_MILLISECOND / 10);
+		shortest = took < shortest ? took : shortest;
+	}
+	assert_true(shortest < CLOCK_MILLISECOND);
+}
+
 /* 05-postloop (2): six timers started in random order */
 static void
 six_timers_come_in_their_order(void **state)
@@ -670,6 +744,7 @@ main(void)
 		ON_EACH_POLLER(zero_and_less_wait_for_the_next_turn),
 		ON_EACH_POLLER(stopped_timer_is_gone),
 		ON_EACH_POLLER(stopped_timers_never_wake_the_loop),
+		ON_EACH_POLLER(past_times_are_due_at_once),
 		ON_EACH_POLLER(timer_may_stop_another_that_is_due_too),
 		ON_EACH_POLLER(sparse_timers_are_waited_for_exactly),
 		ON_EACH_POLLER(endless_timers_never_run),
@@ -680,6 +755,7 @@ main(void)
 		ON_EACH_POLLER(timers_outlive_their_loop_stopped),
 		ON_EACH_POLLER(timer_moves_to_another_loop),
 		ON_EACH_POLLER(no_timer_is_early_under_the_real_clock),
+		ON_EACH_POLLER(short_waits_are_not_rounded_to_milliseconds),
 		ON_EACH_POLLER(six_timers_come_in_their_order),
 		ON_EACH_POLLER(hundred_thousand_timers_are_cheap),
 		ON_EACH_POLLER(timer_counts_from_the_moment_it_is_started),

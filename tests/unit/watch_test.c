@@ -51,7 +51,9 @@ turns(struct tend_loop *loop, int n)
 static void
 pair(int fds[2])
 {
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+	assert_int_equal(socketpair(AF_UNIX, type, 0, fds), 0);
 }
 
 /* A connected pair over loopback: fds[0] accepted, fds[1] connected. */
@@ -244,7 +246,8 @@ event_of_a_stopped_watch_finds_nobody(void **state)
 			r[i] = (struct rival){ .other = &r[1 - i], .fd = fds[i],
 				.put_in_place = reuse ? quiet[0] : -1, .newcomer = &newcomer };
 			tend_watch_init(&r[i].watch, kill_other, &r[i]);
-			assert_int_equal(tend_watch_start(loop, &r[i].watch, fds[i], TEND_WRITE), 0);
+			assert_int_equal(
+			    tend_watch_start(loop, &r[i].watch, fds[i], TEND_WRITE), 0);
 		}
 		turns(loop, 1);
 		assert_int_equal(r[0].calls + r[1].calls, 1);

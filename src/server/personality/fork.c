@@ -80,15 +80,16 @@ serve_guest(struct tend_server *srv, void *data)
 {
 	struct guest *guest = data;
 	size_t i;
+	int r;
 
 	for (i = 0; i < srv->listener_count; i++)
 		close(srv->listeners[i].fd);
 	close(srv->lifeline);
 	/* Signals as events only where there is a hook for them: most children are too short-lived. */
-	if (srv->hooks->signal != NULL && child_open_loop(srv) < 0)
-		return EX_OSERR;
-	if (hook_child_start(srv, TEND_CHILD_FORK) < 0)
-		return EX_SOFTWARE;
+	if (srv->hooks->signal != NULL && (r = child_open_loop(srv)) < 0)
+		return child_report(srv, r);
+	if ((r = hook_child_start(srv, TEND_CHILD_FORK)) < 0)
+		return child_report(srv, r);
 	serve_connection(srv, guest->fd, guest->listener, &guest->peer);
 	if (srv->loop != NULL)
 		tend_loop_turn(srv->loop, 0);
@@ -204,6 +205,8 @@ loop(struct tend_server *srv)
 		door.gates[i].listener = &srv->listeners[i];
 		tend_watch_init(&door.gates[i].watch, knock, &door.gates[i]);
 	}
+	if (r == 0 && conn_warm(&srv->conn) < 0)
+		r = server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = master_loop(srv, manage);
 	close_door(srv);

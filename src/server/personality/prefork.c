@@ -3,6 +3,7 @@
  * maximum. The arithmetic is process/pool.c's; here it is fed from the board and carried out.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "process/pool.h"
@@ -23,18 +24,30 @@ least(int a, int b)
 	return a < b ? a : b;
 }
 
+/* Uses `value` where nothing was said, and lets `dump` and tend_server_get() know. */
+static void
+complete_one(struct tend_server *srv, const char *option, int *limit, int value)
+{
+	char text[16];
+
+	if (was_given(srv, option))
+		return;
+	*limit = value;
+	snprintf(text, sizeof(text), "%d", value);
+	options_set(srv->options, SOURCE_BUILT_IN, "default", option, text, NULL);
+}
+
 /* What was not said follows from what was (NS-PF-01 to -03). */
 static void
 complete(struct tend_server *srv)
 {
 	struct tend_config *c = &srv->settings.value;
 
-	if (!was_given(srv, "min_servers"))
-		c->min_servers = least(5, c->max_servers);
-	if (!was_given(srv, "max_spare_servers"))
-		c->max_spare_servers = c->max_servers <= 10 ? c->max_servers - 1 : 10;
-	if (!was_given(srv, "min_spare_servers"))
-		c->min_spare_servers = least(2, least(c->min_servers, c->max_spare_servers));
+	complete_one(srv, "min_servers", &c->min_servers, least(5, c->max_servers));
+	complete_one(srv, "max_spare_servers", &c->max_spare_servers,
+	    c->max_servers <= 10 ? c->max_servers - 1 : 10);
+	complete_one(srv, "min_spare_servers", &c->min_spare_servers,
+	    least(2, least(c->min_servers, c->max_spare_servers)));
 }
 
 static int
