@@ -31,6 +31,7 @@ static struct {
 	const char *trace;
 	const char *helper;
 	bool        turn_away;
+	double      slow_start;
 	double      dequeue_seconds;
 } own;
 
@@ -38,8 +39,10 @@ static const struct tend_option options[] = {
 	{ "trace",     TEND_INTO(&own.trace),     .help = "file that the lines are added to" },
 	{ "helper",    TEND_INTO(&own.helper),    .help = "program to start in the hook `ready`" },
 	{ "turn_away", TEND_INTO(&own.turn_away), .value = "no", .help = "deny every client" },
+	{ "slow_start", TEND_INTO(&own.slow_start), .value = "0",
+	    .help = "how long the hook `bound` takes, in seconds" },
 	{ "dequeue_seconds", TEND_INTO(&own.dequeue_seconds), .value = "0",
-	    .help = "how long the hook `dequeue` takes" },
+	    .help = "how long the hook `dequeue` takes, in seconds" },
 	TEND_END
 };
 
@@ -115,6 +118,16 @@ configured(struct tend_server *srv)
 	return maybe_refuse(srv, "configured");
 }
 
+/* A signal ends it early. */
+static void
+rest_for(double seconds)
+{
+	struct timespec t = { .tv_sec = (time_t)seconds };
+
+	t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
+	nanosleep(&t, NULL);
+}
+
 static int
 bound(struct tend_server *srv)
 {
@@ -122,6 +135,7 @@ bound(struct tend_server *srv)
 	unsigned int i;
 
 	note(srv, "bound");
+	rest_for(own.slow_start);
 	for (i = 0; tend_server_endpoint(srv, i, &at); i++)
 		tend_log(srv, TEND_LOG_INFO, "Endpoint %u: %s %s %s", i, at.proto, at.host, at.service);
 	return maybe_refuse(srv, "bound");
@@ -224,11 +238,8 @@ child_spoke(struct tend_server *srv, pid_t pid, const void *data, size_t size)
 static void
 dequeue(struct tend_server *srv)
 {
-	struct timespec t = { .tv_sec = (time_t)own.dequeue_seconds };
-
-	t.tv_nsec = (long)((own.dequeue_seconds - (double)t.tv_sec) * 1e9);
 	note(srv, "dequeue");
-	nanosleep(&t, NULL);
+	rest_for(own.dequeue_seconds);
 }
 
 /* ---- connections ---- */

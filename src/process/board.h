@@ -58,7 +58,7 @@ void board_set_pid(struct board *b, unsigned slot, pid_t pid);
 /* Master. Wake me when fewer than this many workers wait; at once when it is so already. */
 void board_wake_below(struct board *b, unsigned waiting);
 
-/* Child. Which slot is mine. */
+/* Master, before the fork: which slot will be the child's. It reports to that one from then on. */
 void board_mine(struct board *b, unsigned slot);
 /* Child. Reports a connection begun and ended. */
 void board_busy(struct board *b);

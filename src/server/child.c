@@ -52,7 +52,6 @@ child_become_worker(struct tend_server *srv, const struct birth *birth)
 	give_up(srv, birth->kind, birth->channel[0]);
 	srv->lifeline = srv->master->lifeline[0];
 	srv->parent_channel = birth->channel[1];
-	board_mine(srv->board, birth->slot);
 	serve_open_mood(srv, false);
 	sigprocmask(SIG_SETMASK, &birth->mask, NULL);
 }

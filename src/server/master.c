@@ -259,6 +259,8 @@ master_spawn(struct tend_server *srv, enum tend_child_kind kind, unsigned left, 
 		fflush(stdout);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &birth.mask);
+	/* Said here, where it costs nothing: the child would copy a page to say it. */
+	board_mine(srv->board, birth.slot);
 	pid = fork();
 	if (pid == 0)
 		child_run(srv, &birth, body, data);

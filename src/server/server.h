@@ -41,6 +41,29 @@ enum stop_how {
 #define SERVER_SIGNALS_MAX 64
 
 struct tend_server {
+	/*
+	 * This process. First, and together: a child writes here and hardly anywhere else, and each
+	 * page that it writes to is copied.
+	 */
+	enum role         role;
+	pid_t             parent;
+	enum stop_how     stop;
+	unsigned long     requests;
+	struct tend_loop *loop;
+	int               parent_channel; /* a child's end of its private channel; -1 */
+	int               lifeline;       /* a child's end: end of file means the parent is gone */
+
+	/* serve.c, accept.c: the connection of a blocking personality */
+	struct conn_mood mood;
+	struct tend_conn conn;
+	int              null_fd;     /* the null device, open from before a chroot */
+	bool             stdio_bound; /* descriptors 0 and 1 are the client */
+	int64_t          accept_error_logged;
+
+	/* master.c: personalities that fork */
+	struct master *master;
+	struct board  *board;
+
 	/* server.c: the description and the configuration */
 	const struct tend_service *service;
 	const struct tend_hooks   *hooks;
@@ -66,7 +89,6 @@ struct tend_server {
 	struct listener          *listeners;
 	size_t                    listener_count;
 	struct conn_limits        limits;
-	struct tend_loop         *loop;
 	bool                      running;
 	bool                      closing; /* the hook `stopping` has run */
 
@@ -76,25 +98,6 @@ struct tend_server {
 	int                passthrough[SERVER_SIGNALS_MAX];
 	size_t             passthrough_count;
 	struct sigaction   pipe_before; /* what PIPE did before the server ran */
-
-	/* this process */
-	enum role     role;
-	pid_t         parent;
-	enum stop_how stop;
-	unsigned long requests;
-
-	/* serve.c, accept.c: the connection of a blocking personality */
-	struct tend_conn conn;
-	struct conn_mood mood;
-	int              null_fd;     /* the null device, open from before a chroot */
-	bool             stdio_bound; /* descriptors 0 and 1 are the client */
-	int64_t          accept_error_logged;
-
-	/* master.c: personalities that fork */
-	struct master *master;
-	struct board  *board;
-	int            parent_channel; /* a child's end of its private channel; -1 */
-	int            lifeline;       /* a child's end: end of file means the parent is gone */
 };
 
 /* ---- server.c ---- */

@@ -100,7 +100,7 @@ def feed(pid):
 def two_workers(start, personality, where):
     words = {
         'PreForkSimple': ['max_servers', '2'],
-        'PreFork': ['min_servers', '2', 'max_servers', '2',
+        'PreFork': ['min_servers', '2', 'max_servers', '3',
                     'min_spare_servers', '1', 'max_spare_servers', '2'],
     }.get(personality, [])
     server = start('echo', 'server_type', personality, 'port', where, *words)

@@ -1,0 +1,195 @@
+"""What the tests of pools share: starting pool.c, asking it, counting its workers, loading it.
+
+The word pool means PreFork and PreForkSimple; `words` gives the options that make either keep a
+constant number of workers.
+"""
+
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import tend
+from tend import eventually
+
+POOLS = ['PreForkSimple', 'PreFork']
+
+# "The pool is back within a second."
+SECOND = 1.0 * tend.SLOW
+
+
+def words(personality, count):
+    """Options for `count` workers, always."""
+    if personality == 'PreForkSimple':
+        return ['max_servers', count]
+    if personality == 'PreFork':
+        return ['min_servers', count, 'max_servers', count, 'min_spare_servers', 0,
+                'max_spare_servers', count - 1, 'idle_to_minimum', 0]
+    return []
+
+
+def start_pool(start, personality, count, *more, **options):
+    """Starts pool.c with `count` workers, and waits for them."""
+    options.setdefault('program', tend.find_program('pool'))
+    server = start('server_type', personality, 'port', '127.0.0.1:0', *words(personality, count),
+                   *more, **options)
+    if personality in POOLS:
+        wait_for_workers(server, count)
+    return server
+
+
+def wait_for_workers(server, count, timeout=tend.DEADLINE):
+    """Waits until there are exactly so many; returns their pids."""
+    def enough():
+        found = server.children()
+        return found if len(found) == count else None
+
+    try:
+        return eventually(enough, timeout)
+    except AssertionError:
+        raise AssertionError(f'not {count} workers within {timeout:.1f} s but '
+                             f'{server.children()}\n{server.log()}') from None
+
+
+# ---- clients ----
+
+def ask(client, question):
+    client.send_line(question)
+    return client.recv_line()
+
+
+def pid_of(client):
+    """Of the process that serves this client."""
+    return int(ask(client, 'pid'))
+
+
+def board(client):
+    """What the board says: children, busy ones, connections there ever were."""
+    return tuple(int(word) for word in ask(client, 'board').split())
+
+
+def visit(server, which=0):
+    """A client that comes, is served and goes; returns the pid that served it."""
+    with server.client(which) as c:
+        pid = pid_of(c)
+        c.half_close()
+        c.expect_end()
+    return pid
+
+
+def busy_clients(server, count):
+    """So many clients that are being served, each by a process of its own."""
+    clients = []
+    try:
+        for _ in range(count):
+            clients.append(server.client())
+            pid_of(clients[-1])
+    except BaseException:
+        close_all(clients)
+        raise
+    return clients
+
+
+def close_all(clients):
+    for c in clients:
+        c.close()
+
+
+# ---- load ----
+
+class Storm:
+    """conn_storm in the background: each client sends a line and wants it back."""
+
+    def __init__(self, server, *more, seconds=None, connections=None, concurrency=4, line='storm'):
+        host, port = server.address
+        self.allowed = (seconds or 0) + 3 * tend.DEADLINE
+        argv = [tend.find_program('conn_storm'), f'{host}:{port}', '--concurrency', concurrency,
+                *(['--seconds', seconds] if seconds else []),
+                *(['--connections', connections] if connections else []),
+                *(['--send', line + '\\n', '--expect-text', line + '\\n'] if line else []), *more]
+        self.popen = subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.communicate()
+
+    def runs(self):
+        return self.popen.poll() is None
+
+    def result(self):
+        """Waits for the end; what became of the connections."""
+        try:
+            out, err = self.popen.communicate(timeout=self.allowed)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f'conn_storm hangs: {" ".join(self.popen.args)}') from None
+        assert out, err
+        return json.loads(out)
+
+    def expect_all_served(self):
+        result = self.result()
+        assert result['ok'] == result['connections'] > 0, result
+        return result
+
+
+def storm(server, *more, **options):
+    """Runs a storm to its end; every client is served. Returns its result."""
+    with Storm(server, *more, **options) as s:
+        return s.expect_all_served()
+
+
+# ---- watching ----
+
+class Sampler:
+    """Looks at something again and again in a thread of its own; keeps the values."""
+
+    def __init__(self, look, every=0.005):
+        self.look = look
+        self.every = every
+        self.values = []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.over.wait(self.every):
+            self.values.append(self.look())
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def zombies(server):
+    """Children of the server that are dead and not reaped, now."""
+    found = (tend.process(int(name.name)) for name in Path('/proc').iterdir()
+             if name.name.isdigit())
+    return [one.pid for one in found
+            if one is not None and one.ppid == server.pid and not one.lives]
+
+
+def expect_no_zombie(server):
+    """One that is just being reaped goes by itself."""
+    eventually(lambda: not zombies(server), timeout=2 * SECOND, what='every dead child is reaped')
+
+
+def is_served(server, timeout=1.0, which=0):
+    """Whether a new client gets its line back."""
+    try:
+        with server.client(which, timeout=timeout) as c:
+            return ask(c, 'served?') == 'served?'
+    except (OSError, AssertionError):
+        return False
+
+
+def pause(seconds):
+    """For what has to be watched for a while because it must not happen."""
+    time.sleep(seconds)

@@ -1,0 +1,540 @@
+/* The board that all processes of a server share, also when some of them die on it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "process/board.h"
+
+#define SLOTS 8
+
+static int
+setup(void **state)
+{
+	struct board *b = NULL;
+
+	if (board_new(&b, SLOTS) < 0)
+		return -1;
+	*state = b;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	board_free(*state);
+	return 0;
+}
+
+static void
+assert_tally(const struct board *b, unsigned waiting, unsigned busy, unsigned dequeue)
+{
+	struct board_tally t = board_count(b);
+
+	assert_int_equal(t.waiting, waiting);
+	assert_int_equal(t.busy, busy);
+	assert_int_equal(t.dequeue, dequeue);
+	assert_int_equal(t.unsound, 0);
+}
+
+/* True once for each wake that has arrived; the master has then looked. */
+static bool
+master_was_woken(struct board *b)
+{
+	struct pollfd p = { .fd = board_wake_fd(b), .events = POLLIN };
+
+	if (poll(&p, 1, 0) != 1)
+		return false;
+	board_woken(b);
+	assert_int_equal(poll(&p, 1, 0), 0);
+	return true;
+}
+
+/* Runs `body` in a child that has `slot`; returns its wait status. */
+static int
+in_child(struct board *b, unsigned slot, void (*body)(struct board *b))
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(60);
+		board_mine(b, slot);
+		body(b);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	board_set_pid(b, slot, pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* ---- slots ---- */
+
+/* NS-PF-20: a new worker is waiting from the moment of the fork; one state each. */
+static void
+a_claimed_slot_has_its_state_at_once(void **state)
+{
+	struct board *b = *state;
+	int waiting, busy, dequeue;
+
+	assert_int_equal(board_slots(b), SLOTS);
+	assert_tally(b, 0, 0, 0);
+	waiting = board_claim(b, SLOT_WAITING);
+	busy = board_claim(b, SLOT_BUSY);
+	dequeue = board_claim(b, SLOT_DEQUEUE);
+	assert_true(waiting >= 0 && busy >= 0 && dequeue >= 0);
+	assert_true(waiting != busy && busy != dequeue && waiting != dequeue);
+	assert_int_equal(board_state(b, (unsigned)waiting), SLOT_WAITING);
+	assert_int_equal(board_state(b, (unsigned)busy), SLOT_BUSY);
+	assert_int_equal(board_state(b, (unsigned)dequeue), SLOT_DEQUEUE);
+	assert_tally(b, 1, 1, 1);
+	assert_int_equal(board_recount(b), 0);
+	board_release(b, (unsigned)waiting);
+	board_release(b, (unsigned)busy);
+	board_release(b, (unsigned)dequeue);
+	assert_tally(b, 0, 0, 0);
+	assert_int_equal(board_recount(b), 0);
+}
+
+static void
+slots_run_out_with_an_error_and_come_back(void **state)
+{
+	struct board *b = *state;
+	unsigned i;
+
+	for (i = 0; i < SLOTS; i++)
+		assert_in_range(board_claim(b, SLOT_WAITING), 0, SLOTS - 1);
+	assert_int_equal(board_claim(b, SLOT_WAITING), -ENOSPC);
+	assert_int_equal(board_claim(b, SLOT_DEQUEUE), -ENOSPC);
+	assert_tally(b, SLOTS, 0, 0);
+	board_release(b, SLOTS - 1);
+	assert_int_equal(board_claim(b, SLOT_DEQUEUE), SLOTS - 1);
+	assert_tally(b, SLOTS - 1, 0, 1);
+	assert_int_equal(board_recount(b), 0);
+}
+
+static void
+the_descriptor_stays_in_this_program(void **state)
+{
+	struct board *b = *state;
+
+	assert_int_equal(fcntl(board_wake_fd(b), F_GETFD), FD_CLOEXEC);
+	assert_true(fcntl(board_wake_fd(b), F_GETFL) & O_NONBLOCK);
+	board_free(NULL);
+}
+
+/* A process without a slot, as the parent or a dequeue child may be, reports nothing. */
+static void
+one_without_a_slot_changes_nothing(void **state)
+{
+	struct board *b = *state;
+
+	board_wake_below(b, 0);
+	board_busy(b);
+	board_waiting(b);
+	assert_tally(b, 0, 0, 0);
+	assert_int_equal(board_recount(b), 0);
+	assert_int_equal(board_served(b), 0);
+	assert_int_equal(board_last_busy(b), 0);
+}
+
+/* ---- counting ---- */
+
+static void
+serve_three(struct board *b)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		board_busy(b);
+		board_waiting(b);
+	}
+}
+
+static void
+begin_one(struct board *b)
+{
+	board_busy(b);
+}
+
+/* NS-PF-21 */
+static void
+what_a_child_reports_is_seen_by_all(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+	int64_t before = clock_now();
+
+	assert_int_equal(in_child(b, slot, serve_three), 0);
+	assert_int_equal(board_state(b, slot), SLOT_WAITING);
+	assert_int_equal(board_served_by(b, slot), 3);
+	assert_int_equal(in_child(b, slot, begin_one), 0);
+	assert_int_equal(board_state(b, slot), SLOT_BUSY);
+	assert_int_equal(board_served_by(b, slot), 4);
+	assert_int_equal(board_recount(b), 0);
+	/* The clock of the board is a coarse one. */
+	assert_true(board_last_busy(b) > before - CLOCK_SECOND);
+	assert_true(board_last_busy(b) <= clock_now());
+}
+
+static void
+what_was_served_outlives_the_child_that_did_it(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+
+	in_child(b, slot, serve_three);
+	assert_int_equal(board_served(b), 3);
+	board_release(b, slot);
+	assert_int_equal(board_served(b), 3);
+	/* The next one in the slot begins from nothing. */
+	slot = (unsigned)board_claim(b, SLOT_WAITING);
+	assert_int_equal(board_served_by(b, slot), 0);
+	in_child(b, slot, serve_three);
+	assert_int_equal(board_served(b), 6);
+	/* A child that is born with its client has begun with it. */
+	slot = (unsigned)board_claim(b, SLOT_BUSY);
+	assert_int_equal(board_served_by(b, slot), 1);
+	assert_int_equal(board_served(b), 7);
+}
+
+/* ---- waking ---- */
+
+static void
+begin_two_of(struct board *b)
+{
+	board_busy(b);
+	/* Another one of the pool. */
+	board_mine(b, 1);
+	board_busy(b);
+}
+
+/* NS-PF-24, -43: the master is told when fewer wait than it wants, and not otherwise. */
+static void
+the_master_is_woken_below_its_threshold_only(void **state)
+{
+	struct board *b = *state;
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		board_claim(b, SLOT_WAITING);
+	board_wake_below(b, 3);
+	assert_false(master_was_woken(b));
+	in_child(b, 0, begin_one); /* three wait: as many as wanted */
+	assert_false(master_was_woken(b));
+	in_child(b, 1, begin_one); /* two wait */
+	assert_true(master_was_woken(b));
+	in_child(b, 2, begin_one);
+	assert_true(master_was_woken(b));
+	/* A worker that is done wakes nobody. */
+	in_child(b, 0, board_waiting);
+	in_child(b, 1, board_waiting);
+	assert_false(master_was_woken(b));
+}
+
+static void
+a_threshold_of_none_wakes_never(void **state)
+{
+	struct board *b = *state;
+
+	board_claim(b, SLOT_WAITING);
+	board_claim(b, SLOT_WAITING);
+	board_wake_below(b, 0);
+	in_child(b, 0, begin_two_of);
+	assert_tally(b, 0, 2, 0);
+	assert_false(master_was_woken(b));
+}
+
+static void
+the_master_is_woken_once_until_it_has_looked(void **state)
+{
+	struct board *b = *state;
+	uint64_t wakes = 0;
+
+	board_claim(b, SLOT_WAITING);
+	board_claim(b, SLOT_WAITING);
+	board_wake_below(b, 2);
+	in_child(b, 0, begin_two_of);
+	/* Both were below the threshold, one of them wrote. */
+	assert_int_equal(read(board_wake_fd(b), &wakes, sizeof(wakes)), sizeof(wakes));
+	assert_int_equal(wakes, 1);
+	board_woken(b);
+	in_child(b, 0, board_waiting);
+	in_child(b, 0, begin_one);
+	assert_true(master_was_woken(b));
+	/* To look without having been woken is no harm. */
+	board_woken(b);
+	in_child(b, 0, board_waiting);
+	in_child(b, 0, begin_one);
+	assert_true(master_was_woken(b));
+}
+
+/* Workers that became busy while the master made up its mind compared with the old threshold. */
+static void
+a_threshold_set_too_late_wakes_at_once(void **state)
+{
+	struct board *b = *state;
+
+	board_claim(b, SLOT_WAITING);
+	board_claim(b, SLOT_WAITING);
+	in_child(b, 0, begin_two_of);
+	assert_false(master_was_woken(b));
+	board_wake_below(b, 1);
+	assert_true(master_was_woken(b));
+	board_wake_below(b, 0);
+	assert_false(master_was_woken(b));
+}
+
+/* A worker in its race with a master that looks: whatever the order, no wake is lost. */
+static void
+keep_changing(struct board *b)
+{
+	int i;
+
+	for (i = 0; i < 200000; i++) {
+		board_busy(b);
+		board_waiting(b);
+	}
+	board_busy(b);
+}
+
+static void
+no_wake_is_lost_between_looking_and_changing(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+	struct pollfd p = { .fd = board_wake_fd(b), .events = POLLIN };
+	int status = 0;
+	pid_t pid;
+
+	board_wake_below(b, 1);
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		board_mine(b, slot);
+		keep_changing(b);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		if (poll(&p, 1, 1) == 1)
+			board_woken(b);
+	assert_int_equal(status, 0);
+	/* All is quiet. What was the last word of the worker has been heard, or will be now; and the
+	   next one is heard too. */
+	board_woken(b);
+	assert_tally(b, 0, 1, 0);
+	in_child(b, slot, board_waiting);
+	in_child(b, slot, begin_one);
+	assert_true(master_was_woken(b));
+}
+
+/* ---- children that die ---- */
+
+static void
+begin_and_die(struct board *b)
+{
+	board_busy(b);
+	raise(SIGKILL);
+}
+
+static void
+die_waiting(struct board *b)
+{
+	serve_three(b);
+	raise(SIGKILL);
+}
+
+/* NS-PF-25, NS-PF-30, NS-TST-58 */
+static void
+a_killed_child_leaves_a_sound_board(void **state)
+{
+	struct board *b = *state;
+	unsigned busy = (unsigned)board_claim(b, SLOT_WAITING);
+	unsigned waiting = (unsigned)board_claim(b, SLOT_WAITING);
+	int status;
+
+	status = in_child(b, busy, begin_and_die);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	status = in_child(b, waiting, die_waiting);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_tally(b, 1, 1, 0);
+	board_release(b, busy);
+	assert_int_equal(board_recount(b), 0);
+	board_release(b, waiting);
+	assert_int_equal(board_recount(b), 0);
+	assert_tally(b, 0, 0, 0);
+	assert_int_equal(board_served(b), 4);
+	/* And the slots can be had again. */
+	assert_true(board_claim(b, SLOT_WAITING) >= 0);
+	assert_int_equal(board_recount(b), 0);
+}
+
+/* Whatever a child that ran wild wrote into its slot: in the memory that is shared. */
+static struct board_slot *
+slot_in_memory(struct board *b, unsigned slot)
+{
+	/* The board is opaque; its first member points to the mapping, whose slots come last. */
+	char *shared;
+	size_t size;
+
+	memcpy(&shared, b, sizeof(shared));
+	memcpy(&size, (char *)b + sizeof(shared), sizeof(size));
+	return (struct board_slot *)(void *)(shared + size) - SLOTS + slot;
+}
+
+/* NS-PF-23 */
+static void
+garbage_in_a_slot_counts_as_unsound_and_breaks_nothing(void **state)
+{
+	static const uint32_t garbage[] = { SLOT_STATES, 77, UINT32_MAX };
+	struct board *b = *state;
+	struct board_tally t;
+	size_t i;
+
+	for (i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		unsigned slot = (unsigned)board_claim(b, SLOT_BUSY);
+
+		board_claim(b, SLOT_WAITING);
+		atomic_store(&slot_in_memory(b, slot)->state, garbage[i]);
+		assert_int_equal(board_state(b, slot), SLOT_STATES);
+		t = board_count(b);
+		assert_int_equal(t.unsound, 1);
+		assert_int_equal(t.waiting, 1);
+		assert_int_equal(t.busy, 0);
+		assert_int_equal(board_recount(b), 0);
+		/* A slot that is not sound is not free, until its child was reaped. */
+		assert_int_equal(board_claim(b, SLOT_BUSY), 2);
+		board_release(b, slot);
+		assert_int_equal(board_state(b, slot), SLOT_FREE);
+		board_release(b, 1);
+		board_release(b, 2);
+		assert_tally(b, 0, 0, 0);
+		assert_int_equal(board_recount(b), 0);
+	}
+}
+
+static void
+a_wrong_counter_is_set_right_and_told(void **state)
+{
+	struct board *b = *state;
+
+	board_claim(b, SLOT_WAITING);
+	board_claim(b, SLOT_WAITING);
+	/* The words of one that was killed between the two. */
+	atomic_store(&slot_in_memory(b, 0)->state, SLOT_BUSY);
+	assert_int_equal(board_recount(b), 1);
+	assert_int_equal(board_recount(b), 0);
+	atomic_store(&slot_in_memory(b, 0)->state, SLOT_WAITING);
+	assert_int_equal(board_recount(b), -1);
+	assert_int_equal(board_recount(b), 0);
+}
+
+/* Else the master would be woken without end until the next recount. */
+static void
+a_counter_that_is_too_low_does_not_wake_at_once(void **state)
+{
+	struct board *b = *state;
+
+	board_claim(b, SLOT_BUSY);
+	board_claim(b, SLOT_WAITING);
+	/* Killed after its state and before the counter. */
+	atomic_store(&slot_in_memory(b, 0)->state, SLOT_WAITING);
+	board_wake_below(b, 2);
+	assert_false(master_was_woken(b));
+	assert_int_equal(board_recount(b), -1);
+}
+
+/* ---- many at once ---- */
+
+#define ROUNDS 20000
+
+static void
+many_processes_leave_counts_that_are_right(void **state)
+{
+	struct board *b = *state;
+	pid_t pids[4];
+	unsigned i;
+	int status, j;
+
+	board_wake_below(b, 2);
+	for (i = 0; i < 4; i++) {
+		unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			alarm(60);
+			board_mine(b, slot);
+			for (j = 0; j < ROUNDS; j++) {
+				board_busy(b);
+				board_waiting(b);
+			}
+			if (i % 2 == 0)
+				board_busy(b);
+			raise(SIGKILL);
+		}
+		assert_true(pids[i] > 0);
+	}
+	/* The master looks on and is never shown the impossible. */
+	for (j = 0; j < 1000; j++) {
+		struct board_tally t = board_count(b);
+
+		assert_int_equal(t.unsound, 0);
+		assert_int_equal(t.waiting + t.busy, 4);
+		board_woken(b);
+	}
+	for (i = 0; i < 4; i++)
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+	assert_tally(b, 2, 2, 0);
+	assert_int_equal(board_recount(b), 0);
+	assert_int_equal(board_served(b), 4 * ROUNDS + 2);
+	for (i = 0; i < 4; i++)
+		board_release(b, i);
+	assert_int_equal(board_recount(b), 0);
+	assert_int_equal(board_served(b), 4 * ROUNDS + 2);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_claimed_slot_has_its_state_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(slots_run_out_with_an_error_and_come_back, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(the_descriptor_stays_in_this_program, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_without_a_slot_changes_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_child_reports_is_seen_by_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_served_outlives_the_child_that_did_it, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(the_master_is_woken_below_its_threshold_only, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(a_threshold_of_none_wakes_never, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_master_is_woken_once_until_it_has_looked, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(a_threshold_set_too_late_wakes_at_once, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(a_counter_that_is_too_low_does_not_wake_at_once, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(no_wake_is_lost_between_looking_and_changing, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(a_killed_child_leaves_a_sound_board, setup, teardown),
+		cmocka_unit_test_setup_teardown(garbage_in_a_slot_counts_as_unsound_and_breaks_nothing,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(a_wrong_counter_is_set_right_and_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_processes_leave_counts_that_are_right, setup,
+		    teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
