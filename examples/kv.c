@@ -109,10 +109,10 @@ find(const char *key, bool room)
 	struct entry *unused = NULL, *e;
 
 	for (e = store->entries; e < store->entries + slots; e++)
-		if (!e->used)
-			unused = e;
-		else if (strcmp(e->key, key) == 0)
+		if (e->used && strcmp(e->key, key) == 0)
 			return e;
+		else if (!e->used && unused == NULL)
+			unused = e;
 	return room ? unused : NULL;
 }
 

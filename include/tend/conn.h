@@ -94,6 +94,14 @@ TEND_API void tend_close(struct tend_conn *c);
 /* Closes at once; unsent output is lost and the client of a TCP connection sees a reset. */
 TEND_API void tend_abort(struct tend_conn *c);
 
+/*
+ * Says that serving this client failed: writes a warning with the client's address, the sentence and
+ * the meaning of `code`, a negative errno, to the log. The connection goes on until the handler
+ * returns; a child that has no other client ends with EX_SOFTWARE (NW-117). Returns `code`.
+ */
+TEND_API int tend_conn_fail(struct tend_conn *c, int code, const char *format, ...)
+	TEND_PRINTF(3, 4);
+
 /* ---- time ---- */
 
 /*

@@ -104,6 +104,30 @@ TEND_API void tend_server_stop(struct tend_server *srv);
 /* In a child: end after the current connection; the parent starts another if it wants one. */
 TEND_API void tend_worker_retire(struct tend_server *srv);
 
+/*
+ * In a child: reports on the board and in the title that it is busy, or waiting, as if a connection
+ * had begun or ended; for handlers that do work of their own. Returns 1, or 0 in the parent, where
+ * they do nothing (NW-58).
+ */
+TEND_API int tend_worker_busy(struct tend_server *srv);
+TEND_API int tend_worker_idle(struct tend_server *srv);
+
+/*
+ * The pid of child `i` of the parent, in no order; 0 when there are not so many, and in children.
+ * Dequeue children are among them.
+ */
+TEND_API pid_t tend_child_pid(const struct tend_server *srv, unsigned i);
+
+/* Parent: sends a signal to every child. Returns to how many; 0 in children (NW-88). */
+TEND_API unsigned tend_signal_children(struct tend_server *srv, int signo);
+
+/*
+ * Parent: sends `signo` to every child, gives them `grace` seconds and kills who is left. Returns
+ * when no child is left; the server starts others if it goes on. 0 or -errno (NW-89).
+ * Context: hooks of the parent other than child_born and child_died.
+ */
+TEND_API int tend_stop_children(struct tend_server *srv, int signo, double grace);
+
 TEND_API const char *tend_server_name(const struct tend_server *srv);
 TEND_API void       *tend_server_data(const struct tend_server *srv);
 TEND_API bool        tend_server_is_child(const struct tend_server *srv);

@@ -186,6 +186,25 @@ struct tend_config {
 
 	const char *conf_file;
 
+	/* where the models that tend unites differ: tend.conf(5) says which does what */
+	const char *full;   /* at max_servers: "queue" or "refuse" */
+	const char *growth; /* of PreFork: "spare" or "tenth" */
+	const char *child_stop; /* TERM to a child: "now" or "finish" */
+	const char *hup;    /* "restart" or "hook" */
+	double      worker_idle_timeout;
+	bool        worker_idle_unused;
+	bool        accepted_in_parent;
+	bool        process_titles;
+
+	/* Net::Waiter's own words; they choose all of the above */
+	int    prefork; /* below zero: as many, and no more */
+	int    maxfork;
+	bool   nofork;
+	double timeout;
+	double px_idle;
+	bool   prop_sigusr;
+	bool   debug;
+
 	void *reserved[16];
 };
 

@@ -24,9 +24,9 @@ is_name(const char *text)
 	return n > 0 && n <= NAME_MAX_LENGTH && text[n] == '\0';
 }
 
-/* A new name must be none of the table's that work, nor of the first `count` own rows. */
+/* The name or the alias of one of the first `count` rows of the service. */
 static bool
-is_taken(const struct options *o, const char *name, size_t count)
+is_own(const struct options *o, const char *name, size_t count)
 {
 	size_t i;
 
@@ -34,10 +34,21 @@ is_taken(const struct options *o, const char *name, size_t count)
 		if (strcmp(o->own[i].name, name) == 0 ||
 		    (o->own[i].alias != NULL && strcmp(o->own[i].alias, name) == 0))
 			return true;
+	return false;
+}
+
+/* A new name must be none of the table's that work, nor of the first `count` own rows. */
+static bool
+is_taken(const struct options *o, const char *name, size_t count)
+{
+	size_t i;
+
+	if (is_own(o, name, count))
+		return true;
 	for (i = 0; i < option_row_count; i++) {
 		const struct row *row = &option_rows[i];
 
-		if (row_is_live(row) && (strcmp(row->name, name) == 0 ||
+		if (row_is_live(row) && !(row->flags & ROW_YIELDS) && (strcmp(row->name, name) == 0 ||
 		    (row->alias != NULL && strcmp(row->alias, name) == 0)))
 			return true;
 	}
@@ -93,7 +104,8 @@ take_rows(struct options *o, const struct tend_option *own, size_t own_count, st
 		o->entries[o->count++].row = &o->own[i];
 	}
 	for (i = 0; i < option_row_count; i++)
-		o->entries[o->count++].row = &option_rows[i];
+		if (!(option_rows[i].flags & ROW_YIELDS) || !is_own(o, option_rows[i].name, own_count))
+			o->entries[o->count++].row = &option_rows[i];
 	return 0;
 }
 
@@ -391,7 +403,7 @@ code_text(const struct row *row, const struct tend_config *code, char *number, s
 	}
 	if (n == 0)
 		return NULL;
-	if (n == TEND_NONE)
+	if (n == TEND_NONE && !(row->flags & ROW_SIGNED))
 		return "0";
 	write_number(number, size, n);
 	return number;

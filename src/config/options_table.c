@@ -49,6 +49,10 @@
 #define NO_HTTP "HTTP is not part of this build"
 
 static const char *const serialize_words[] = { "flock", "semaphore", "pipe", "none", NULL };
+static const char *const full_words[] = { "queue", "refuse", NULL };
+static const char *const growth_words[] = { "spare", "tenth", NULL };
+static const char *const child_stop_words[] = { "now", "finish", NULL };
+static const char *const hup_words[] = { "restart", "hook", NULL };
 static const char *const stream_words[] = { "sock_stream", "stream", "1", NULL };
 /* Names of Net::Server's log backends; as the name of a file they would surprise. */
 static const char *const log_backends[] = { "syslog", "Sys::Syslog",
@@ -229,6 +233,59 @@ const struct row option_rows[] = {
 		.group = GROUP_STOPPING,
 		.help = "On HUP let children finish with their clients instead of ending them." },
 
+	/* where the models differ */
+	{ .name = "full", ONE(full), .group = GROUP_DIFFERENCES, .unit = "queue|refuse",
+		.value = "queue", .words = full_words,
+		.help = "Fork, when max_servers children serve: let clients wait in the kernel's "
+			"queue, or accept them and let the hook `full` say farewell." },
+	{ .name = "growth", ONE(growth), .group = GROUP_DIFFERENCES, .unit = "spare|tenth",
+		.value = "spare", .words = growth_words,
+		.help = "PreFork: keep min_spare_servers to max_spare_servers waiting; or start "
+			"min_servers more whenever a tenth of the workers or fewer wait, and dismiss "
+			"nobody." },
+	{ .name = "child_stop", ONE(child_stop), .group = GROUP_DIFFERENCES, .unit = "now|finish",
+		.value = "now", .words = child_stop_words,
+		.help = "What TERM means to a child with a client: cut the client off, or finish "
+			"with it; stop_timeout ends either." },
+	{ .name = "hup", ONE(hup), .group = GROUP_DIFFERENCES, .unit = "restart|hook",
+		.value = "restart", .words = hup_words,
+		.help = "What HUP means: a restart, or a call of the hook `signal` and nothing "
+			"else." },
+	{ .name = "worker_idle_timeout", SECONDS(worker_idle_timeout), .group = GROUP_DIFFERENCES,
+		.value = "0",
+		.help = "Seconds after its last client after which a worker retires; 0: never." },
+	{ .name = "worker_idle_unused", ONE(worker_idle_unused), .group = GROUP_DIFFERENCES,
+		.help = "Let workers that never had a client retire after worker_idle_timeout, "
+			"too." },
+	{ .name = "accepted_in_parent", ONE(accepted_in_parent), .group = GROUP_DIFFERENCES,
+		.help = "Fork: run the hook `accepted` in the parent, before the fork, also for "
+			"clients that are refused." },
+	{ .name = "process_titles", ONE(process_titles), .group = GROUP_DIFFERENCES,
+		.help = "Show in the process list what a child does: \"name | *:7\" is busy with its "
+			"seventh client, \"name | -:7 [4]\" has waited for 4 seconds since." },
+
+	/* Net::Waiter's words */
+	{ .name = "prefork", COUNT(prefork, -SERVERS_MAX), .group = GROUP_WAITER,
+		.flags = ROW_YIELDS | ROW_SIGNED,
+		.help = "So many workers that accept for themselves, more while they are busy, up "
+			"to maxfork; below zero: as many, and no more." },
+	{ .name = "maxfork", COUNT(maxfork, 0), .group = GROUP_WAITER,
+		.flags = ROW_YIELDS, .standard = "1024",
+		.help = "Children at the same time, at most. Without prefork there is a child for "
+			"each client, and one too many is told by the hook `full`." },
+	{ .name = "nofork", ONE(nofork), .group = GROUP_WAITER, .flags = ROW_YIELDS,
+		.help = "Serve in the one process, one client after the other." },
+	{ .name = "timeout", ONE(timeout), .min = -SECONDS_MAX, .max = SECONDS_MAX,
+		.unit = "SECONDS", .group = GROUP_WAITER, .flags = ROW_YIELDS | ROW_SIGNED,
+		.standard = "4", .help = "idle_period, from 1 to 3600." },
+	{ .name = "px_idle", ONE(px_idle), .min = -SECONDS_MAX, .max = SECONDS_MAX,
+		.unit = "SECONDS", .group = GROUP_WAITER, .flags = ROW_YIELDS | ROW_SIGNED,
+		.standard = "31", .help = "worker_idle_timeout, at least 1." },
+	{ .name = "prop_sigusr", ONE(prop_sigusr), .group = GROUP_WAITER, .flags = ROW_YIELDS,
+		.help = "Pass USR1 and USR2 on to all children, after the parent's own hook." },
+	{ .name = "debug", ONE(debug), .group = GROUP_WAITER, .flags = ROW_YIELDS,
+		.help = "log_level 4." },
+
 	/* Net::Server's names that have no meaning here. */
 	{ .name = "spare_servers", IGNORED("the option spare_servers is obsolete and has no "
 		"effect; min_spare_servers and max_spare_servers do its work") },
@@ -287,6 +344,8 @@ row_group_title(enum row_group group)
 		[GROUP_AS_WHOM_AND_WHERE] = "As whom and where to run",
 		[GROUP_LOG] = "Log",
 		[GROUP_STOPPING] = "Stopping",
+		[GROUP_DIFFERENCES] = "Where the models differ",
+		[GROUP_WAITER] = "In the words of Net::Waiter",
 	};
 
 	return titles[group];

@@ -14,6 +14,8 @@ enum row_group {
 	GROUP_AS_WHOM_AND_WHERE,
 	GROUP_LOG,
 	GROUP_STOPPING,
+	GROUP_DIFFERENCES,
+	GROUP_WAITER,
 	GROUP_COUNT,
 };
 
@@ -23,6 +25,8 @@ enum {
 	ROW_LEVEL = 4,      /* anything but a whole number is the default (NS-OPT-41) */
 	ROW_RESERVED = 8,   /* known, but this build cannot do it: any true value is an error */
 	ROW_IGNORED = 16,   /* accepted and without effect */
+	ROW_YIELDS = 32,    /* an option of the service may take the name */
+	ROW_SIGNED = 64,    /* below zero means something: TEND_NONE does not stand for zero */
 };
 
 #define ROW_NOWHERE ((size_t)-1)

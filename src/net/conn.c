@@ -95,6 +95,15 @@ conn_wait(struct tend_conn *c, unsigned events, int64_t limit)
 }
 
 int
+conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline)
+{
+	(void)c;
+	(void)events;
+	(void)deadline;
+	return -ETIMEDOUT;
+}
+
+int
 conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 {
 	const struct conn_mood *mood = c->mood;
@@ -155,6 +164,9 @@ close_now(struct tend_conn *c)
 {
 	if (c->transport->done != NULL)
 		c->transport->done(c);
+	/* Addresses may be asked for later. Ours the listener can tell too. */
+	if (c->peer.length == 0)
+		addr_of_peer(&c->peer, c->fd);
 	/* EINTR too means closed on Linux; a second close could hit somebody else's descriptor. */
 	close(c->fd);
 	c->fd = -1;
@@ -172,6 +184,18 @@ conn_leave(struct tend_conn *c)
 	c->fd = -1;
 	c->state = CONN_CLOSED;
 	buf_clear(&c->out);
+}
+
+int
+conn_give_up_fd(struct tend_conn *c)
+{
+	int fd = c->fd;
+
+	conn_stdio_flush(c);
+	tend_flush(c);
+	c->fd = -1;
+	c->state = CONN_CLOSED;
+	return fd;
 }
 
 void

@@ -46,6 +46,9 @@ struct conn_mood {
 	void *data;
 };
 
+/* The `wait` of a process that must not: -ETIMEDOUT at once. */
+int conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline);
+
 /* poll() on the client and on interrupt_fd. The `wait` of the blocking mood. */
 int conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline);
 
@@ -120,6 +123,9 @@ void conn_refuse_input(struct tend_conn *c);
 
 /* Closes the descriptor without a word to the client: it lives on in another process. */
 void conn_leave(struct tend_conn *c);
+
+/* Flushes what can be sent without waiting and hands the descriptor over; the connection is closed. */
+int conn_give_up_fd(struct tend_conn *c);
 
 /* Frees what belongs to this client; the buffers stay for the next, unless they grew large. */
 void conn_release(struct tend_conn *c);

@@ -199,10 +199,9 @@ tend_getline(struct tend_conn *c, char **line)
 		if (length > 0 && buf_data(&c->in)[length - 1] == '\r')
 			length--;
 	}
-	if (length > c->limits->max_line) {
-		conn_refuse_input(c);
+	/* It stays in the buffer, so that a close waits for the client to stop; unless it is read. */
+	if (length > c->limits->max_line)
 		return -EMSGSIZE;
-	}
 	*line = lend(c, (size_t)n, length);
 	return (ssize_t)length + 1;
 }

@@ -124,6 +124,7 @@ board_claim(struct board *b, enum slot_state state)
 		ADD(s->generation, 1);
 		/* A child that is born with its client has begun with it. */
 		SET(s->served, state == SLOT_BUSY ? 1 : 0);
+		SET(s->retire, 0);
 		SET(s->pid, 0);
 		SET(s->since, coarse_now());
 		SET(s->state, (uint32_t)state);
@@ -163,6 +164,30 @@ wake_master(struct board *b)
 		return;
 	n = write(b->wake_fd, &one, sizeof(one));
 	(void)n; /* the counter is full: the master has been woken often enough */
+}
+
+void
+board_ask_to_retire(struct board *b, unsigned slot)
+{
+	SET(b->shared->slots[slot].retire, 1);
+}
+
+bool
+board_asked_to_retire(const struct board *b)
+{
+	return b->mine != NOBODY && GET(b->shared->slots[b->mine].retire) != 0;
+}
+
+uint64_t
+board_my_served(const struct board *b)
+{
+	return b->mine != NOBODY ? GET(b->shared->slots[b->mine].served) : 0;
+}
+
+bool
+board_am_busy(const struct board *b)
+{
+	return b->mine != NOBODY && GET(b->shared->slots[b->mine].state) == SLOT_BUSY;
 }
 
 void

@@ -30,6 +30,7 @@ enum slot_state {
 struct board_slot {
 	_Alignas(64) _Atomic uint32_t state;
 	_Atomic uint32_t generation; /* of the child that has the slot: tells it from the one before */
+	_Atomic uint32_t retire;     /* the master wants this child to retire */
 	_Atomic int32_t  pid;        /* for those who look on; the master does not use it */
 	_Atomic uint64_t served;     /* connections of this child */
 	_Atomic int64_t  since;      /* of the last change of state, coarse monotonic clock */
@@ -54,6 +55,8 @@ void board_woken(struct board *b);
 int  board_claim(struct board *b, enum slot_state state);
 void board_release(struct board *b, unsigned slot);
 void board_set_pid(struct board *b, unsigned slot, pid_t pid);
+/* Says so to the child; a signal makes it look. */
+void board_ask_to_retire(struct board *b, unsigned slot);
 
 /* Master. Wake me when fewer than this many workers wait; at once when it is so already. */
 void board_wake_below(struct board *b, unsigned waiting);
@@ -63,6 +66,12 @@ void board_mine(struct board *b, unsigned slot);
 /* Child. Reports a connection begun and ended. */
 void board_busy(struct board *b);
 void board_waiting(struct board *b);
+
+/* Child. Has the master asked me to retire? */
+bool board_asked_to_retire(const struct board *b);
+/* Child. Connections it has begun, and whether it is busy now. */
+uint64_t board_my_served(const struct board *b);
+bool     board_am_busy(const struct board *b);
 
 /* Anybody. */
 unsigned        board_slots(const struct board *b);

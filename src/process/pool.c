@@ -74,6 +74,23 @@ look_again(const struct pool_limits *l, const struct pool_view *v, const struct 
 	return idle < look ? idle : look;
 }
 
+unsigned
+pool_tenth(const struct pool_view *v)
+{
+	return 2 + (v->waiting + v->busy) / 10;
+}
+
+unsigned
+pool_grow_by_tenth(const struct pool_limits *l, const struct pool_view *v)
+{
+	unsigned total = v->waiting + v->busy, target = l->min_servers;
+
+	if (v->busy > 0 && v->waiting < pool_tenth(v))
+		target = total + l->min_servers;
+	/* Those that are leaving still hold a place. */
+	return above(least(target, above(l->max_servers, v->leaving)), total);
+}
+
 struct pool_plan
 pool_decide(const struct pool_limits *l, const struct pool_view *v, struct pool_times *t, int64_t now)
 {

@@ -42,6 +42,16 @@ struct pool_plan {
 	int64_t  again; /* look again no later than this, if nothing happens before; INT64_MAX: no need */
 };
 
+/*
+ * The other rule, Net::Waiter's (NW-36): as many more as the minimum whenever no more than a tenth
+ * of the workers and one wait, up to the maximum. How many to start now. A pool in which nobody is
+ * busy is as large as its minimum (NW-37).
+ */
+unsigned pool_grow_by_tenth(const struct pool_limits *limits, const struct pool_view *view);
+
+/* With that rule: the number of waiting workers below which something is to be done. */
+unsigned pool_tenth(const struct pool_view *view);
+
 /* Carries `times` forward as if the plan were carried out. */
 struct pool_plan pool_decide(const struct pool_limits *limits, const struct pool_view *view,
 	struct pool_times *times, int64_t now);

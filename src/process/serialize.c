@@ -137,9 +137,11 @@ failed:
 static int
 pipe_wait(struct serialize *s, int interrupt_fd)
 {
-	struct pollfd fds[2] = {
+	/* Without a master nobody passes on the turn of a worker that was killed. */
+	struct pollfd fds[3] = {
 		{ .fd = s->token[0], .events = POLLIN },
 		{ .fd = interrupt_fd, .events = POLLIN },
+		{ .fd = s->lifeline, .events = POLLIN },
 	};
 	char byte;
 
@@ -148,9 +150,9 @@ pipe_wait(struct serialize *s, int interrupt_fd)
 		bool mine = atomic_compare_exchange_strong(s->holder, &nobody, getpid());
 		ssize_t n;
 
-		if (!mine && poll(fds, 2, -1) < 0)
+		if (!mine && poll(fds, 3, -1) < 0)
 			return -errno;
-		if (!mine && fds[1].revents != 0)
+		if (!mine && (fds[1].revents != 0 || fds[2].revents != 0))
 			return -EINTR;
 		n = read(s->token[0], &byte, 1);
 		(void)n; /* -EAGAIN: another was faster, or the turn was free */
@@ -179,7 +181,9 @@ pipe_pass(struct serialize *s)
 int
 serialize_open(struct serialize *s, enum serialize_how how, const char *lock_file, struct error *e)
 {
-	*s = (struct serialize){ .how = how, .lock_fd = -1, .semaphore = -1, .token = { -1, -1 } };
+	*s = (struct serialize){
+		.how = how, .lock_fd = -1, .semaphore = -1, .token = { -1, -1 }, .lifeline = -1,
+	};
 	switch (how) {
 	case SERIALIZE_FLOCK:
 		return flock_open(s, lock_file, e);
@@ -211,7 +215,9 @@ serialize_close(struct serialize *s)
 		if (s->holder != NULL)
 			munmap((void *)s->holder, sizeof(*s->holder));
 	}
-	*s = (struct serialize){ .lock_fd = -1, .semaphore = -1, .token = { -1, -1 } };
+	*s = (struct serialize){
+		.lock_fd = -1, .semaphore = -1, .token = { -1, -1 }, .lifeline = -1,
+	};
 }
 
 void

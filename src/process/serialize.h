@@ -26,6 +26,7 @@ struct serialize {
 	int   semaphore;
 	int   token[2];       /* pipe: wakes one who waits for the turn */
 	_Atomic pid_t *holder; /* pipe: whose turn it is, 0: nobody's; shared */
+	int   lifeline;       /* of a worker: readable once the master is gone; -1: none */
 };
 
 /* Master, before the first fork. `lock_file` may be NULL: a temporary one, removed at the end. */
@@ -40,8 +41,8 @@ void serialize_died(struct serialize *s, pid_t pid);
 int  serialize_join(struct serialize *s, struct error *e);
 
 /*
- * Worker. Waits for the turn. 0, or -EINTR when a signal came first: look at the signals and ask
- * again. Other errors are reported and mean that workers go on without turns.
+ * Worker. Waits for the turn. 0, or -EINTR when a signal came first or the lifeline ended: look at
+ * them and ask again. Other errors are reported and mean that workers go on without turns.
  */
 int  serialize_wait(struct serialize *s, int interrupt_fd);
 void serialize_pass(struct serialize *s);

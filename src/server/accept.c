@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "server/child.h"
 #include "server/hooks.h"
 #include "server/serve.h"
 
@@ -20,6 +21,8 @@
 #define ACCEPT_BATCH 64
 /* While clients come one by one, a second one is hoped for only so often. */
 #define HOPE_AGAIN 8
+/* So many connections in a row from one listener, at most, while others have clients too. */
+#define LOOK_AROUND 4
 
 /* One listener as the accept loop sees it. */
 struct inlet {
@@ -40,6 +43,8 @@ struct acceptor {
 	int64_t             quiet_since; /* the last connection or idle hook */
 	bool                sparse;  /* the last hope was in vain: clients come one by one */
 	unsigned            since_hope;
+	unsigned            since_look;
+	int64_t             born, last_served; /* 0: nobody yet */
 	struct tend_timer   pause;   /* running: starved, the listeners are left alone */
 	struct tend_watch   lifeline;
 	int                 broken;
@@ -228,10 +233,54 @@ hope_for_another(struct acceptor *a, struct inlet *s)
 	s->ready = !a->sparse || ++a->since_hope % HOPE_AGAIN == 0;
 }
 
+/* As long as clients come at one listener nobody waits, and so nobody hears of the others. */
+static void
+look_at_the_others(struct acceptor *a, const struct inlet *s)
+{
+	size_t i;
+
+	if (a->count == 1 || ++a->since_look % LOOK_AROUND != 0)
+		return;
+	for (i = 0; i < a->count; i++)
+		if (&a->inlets[i] != s) {
+			a->inlets[i].ready = true;
+			a->inlets[i].hoped = false;
+		}
+}
+
 static bool
 has_idle_hook(const struct tend_server *srv)
 {
 	return (srv->role == ROLE_PARENT ? srv->hooks->idle : srv->hooks->child_idle) != NULL;
+}
+
+/* Whom it costs something to be woken now and then: nobody who has no use for it. */
+static bool
+wants_idle_turns(const struct tend_server *srv)
+{
+	return has_idle_hook(srv) ||
+	    (srv->role == ROLE_CHILD && (srv->policy.worker_idle > 0 || srv->policy.titles));
+}
+
+/* A turn without anything to do: the hook, the title, and the end of a worker that nobody needs. */
+static void
+idle_turn(struct acceptor *a)
+{
+	struct tend_server *srv = a->srv;
+	int64_t now = clock_now(), since = a->last_served;
+
+	hook_idle(srv);
+	if (srv->role == ROLE_PARENT)
+		return;
+	child_title_idle(srv, since != 0 ? (long)((now - since) / CLOCK_SECOND)
+	                                 : -(long)((now - a->born) / CLOCK_SECOND));
+	if (since == 0 && srv->policy.unused_retire_too)
+		since = a->born;
+	if (srv->policy.worker_idle == 0 || since == 0 || now - since <= srv->policy.worker_idle)
+		return;
+	tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %ld idle seconds (option worker_idle_timeout)",
+	    (long)((now - since) / CLOCK_SECOND));
+	srv->stop = STOP_GRACEFUL;
 }
 
 /*
@@ -242,7 +291,7 @@ static int
 wait_for_event(struct acceptor *a)
 {
 	struct tend_server *srv = a->srv;
-	double idle = has_idle_hook(srv) ? srv->settings.value.idle_period : 0;
+	double idle = wants_idle_turns(srv) ? srv->settings.value.idle_period : 0;
 	int64_t now = idle > 0 ? clock_now() : 0, until;
 	int r;
 
@@ -260,7 +309,7 @@ wait_for_event(struct acceptor *a)
 	/* A signal alone neither is idleness nor puts it off (NW-25, NW-T10). */
 	if (idle > 0 && srv->stop == STOP_NOT && (now = clock_now()) >= until) {
 		a->quiet_since = now;
-		hook_idle(srv);
+		idle_turn(a);
 	}
 	return 0;
 }
@@ -301,6 +350,7 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 	size_t i;
 
 	*a = (struct acceptor){ .srv = srv, .turns = turns, .count = srv->listener_count };
+	a->born = clock_now();
 	a->inlets = calloc(a->count, sizeof(*a->inlets));
 	if (a->inlets == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
@@ -346,11 +396,14 @@ accept_round(struct acceptor *a)
 	a->active = true;
 	pass_turn(a);
 	hope_for_another(a, s);
+	look_at_the_others(a, s);
 	if (srv->board != NULL)
-		board_busy(srv->board);
+		child_busy(srv);
 	serve_connection(srv, fd, s->listener, &peer);
 	if (srv->board != NULL)
-		board_waiting(srv->board);
+		child_waiting(srv);
+	if (srv->policy.worker_idle > 0 || srv->policy.titles)
+		a->last_served = clock_now();
 	/* Signals and timers are looked at when there is one, and now and then in any case. */
 	if (loop_signal_seen(srv->loop) || srv->requests % ACCEPT_BATCH == 0)
 		return tend_loop_turn(srv->loop, 0) < 0 ? -EIO : 0;

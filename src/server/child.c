@@ -8,13 +8,26 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
+#include "process/title.h"
 #include "server/accept.h"
 #include "server/hooks.h"
+#include "server/personality.h"
 #include "server/serve.h"
+
+/*
+ * Signals are events for workers. A child for one client has them only where they mean something to
+ * it: most such children are too short-lived for a loop.
+ */
+bool
+child_hears_signals(const struct tend_server *srv, enum tend_child_kind kind)
+{
+	return kind != TEND_CHILD_FORK || srv->hooks->signal != NULL || srv->policy.children_finish;
+}
 
 /*
  * The parent's private things: descriptors closed, objects forgotten, nothing told to anyone. What
@@ -26,10 +39,10 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 	struct master *m = srv->master;
 	size_t i;
 
-	if (kind == TEND_CHILD_FORK && srv->hooks->signal == NULL)
-		signals_reset_guest(srv);
-	else
+	if (child_hears_signals(srv, kind))
 		signals_reset_child(srv);
+	else
+		signals_reset_guest(srv);
 	loop_abandon(srv->loop);
 	srv->loop = NULL;
 	for (i = 0; i < m->children.count; i++)
@@ -43,6 +56,12 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 	daemonize_forget(&srv->daemon);
 }
 
+static void
+unblock_signals(const struct tend_server *srv)
+{
+	sigprocmask(SIG_SETMASK, &srv->birth->mask, NULL);
+}
+
 void
 child_become_worker(struct tend_server *srv, const struct birth *birth)
 {
@@ -53,7 +72,11 @@ child_become_worker(struct tend_server *srv, const struct birth *birth)
 	srv->lifeline = srv->master->lifeline[0];
 	srv->parent_channel = birth->channel[1];
 	serve_open_mood(srv, false);
-	sigprocmask(SIG_SETMASK, &birth->mask, NULL);
+	srv->birth = birth;
+	/* One that is to hear of signals hears nothing before it can: a request for a fresh log would
+	   kill it (NS-SIG-20). */
+	if (!child_hears_signals(srv, birth->kind))
+		unblock_signals(srv);
 }
 
 int
@@ -66,9 +89,11 @@ child_open_loop(struct tend_server *srv)
 		return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop: %s",
 		    error_reason(-errno));
 	r = signals_open_worker(srv);
-	if (r == 0)
-		serve_open_mood(srv, true);
-	return r;
+	if (r < 0)
+		return r;
+	serve_open_mood(srv, true);
+	unblock_signals(srv);
+	return 0;
 }
 
 _Noreturn void
@@ -117,6 +142,7 @@ child_accept_loop(struct tend_server *srv, void *data)
 
 	(void)data;
 	r = child_open_loop(srv);
+	turns->lifeline = srv->lifeline;
 	if (r == 0)
 		r = serialize_join(turns, &srv->error);
 	if (r == 0)
@@ -149,4 +175,48 @@ child_dequeue(struct tend_server *srv, void *data)
 		srv->hooks->dequeue(srv);
 	hook_child_exit(srv, TEND_CHILD_DEQUEUE);
 	return 0;
+}
+
+/* ---- what a child shows ---- */
+
+/* The connections of a child for one client are not worth counting (NW-56). */
+static const char *
+count_text(struct tend_server *srv, char text[24])
+{
+	text[0] = '\0';
+	if (srv->personality->traits & PERSONALITY_WORKERS)
+		snprintf(text, 24, "%llu", (unsigned long long)board_my_served(srv->board));
+	return strcmp(text, "0") == 0 ? "" : text;
+}
+
+void
+child_title(struct tend_server *srv, bool busy)
+{
+	char count[24];
+
+	if (srv->policy.titles)
+		title_set("%s | %c:%s", srv->name, busy ? '*' : '-', count_text(srv, count));
+}
+
+void
+child_title_idle(struct tend_server *srv, long seconds)
+{
+	char count[24];
+
+	if (srv->policy.titles)
+		title_set("%s | -:%s [%ld]", srv->name, count_text(srv, count), seconds);
+}
+
+void
+child_busy(struct tend_server *srv)
+{
+	board_busy(srv->board);
+	child_title(srv, true);
+}
+
+void
+child_waiting(struct tend_server *srv)
+{
+	board_waiting(srv->board);
+	child_title(srv, false);
 }

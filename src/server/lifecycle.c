@@ -18,6 +18,7 @@
 #include "loop/loop.h"
 #include "server/hooks.h"
 #include "server/personality.h"
+#include "server/waiter.h"
 
 #define DEFAULT_PORT "20203"
 #define SHARED_PORT_TRIES 8
@@ -29,9 +30,15 @@ static int
 choose_personality(struct tend_server *srv)
 {
 	const struct tend_list *types = &srv->settings.server_type;
-	const char *nearest = NULL;
+	const char *nearest = NULL, *waiter = waiter_personality(srv);
 	size_t i;
 
+	if (waiter != NULL && options_source(srv->options, "server_type") == SOURCE_BUILT_IN) {
+		const char *const pair[] = { "server_type", waiter, NULL };
+
+		srv->personality = personality_find(waiter, NULL);
+		return options_set_defaults(srv->options, pair);
+	}
 	for (i = 0; i < types->count; i++) {
 		srv->personality = personality_find(types->items[i], &nearest);
 		if (srv->personality != NULL)
@@ -79,6 +86,23 @@ take_limits(struct tend_server *srv)
 	};
 }
 
+static void
+take_policy(struct tend_server *srv)
+{
+	const struct tend_config *c = &srv->settings.value;
+
+	srv->policy = (struct policy){
+		.refuse_when_full = strcasecmp(c->full, "refuse") == 0,
+		.grow_by_tenth = strcasecmp(c->growth, "tenth") == 0,
+		.children_finish = strcasecmp(c->child_stop, "finish") == 0,
+		.hup_is_a_hook = strcasecmp(c->hup, "hook") == 0,
+		.accepted_in_parent = c->accepted_in_parent,
+		.titles = c->process_titles,
+		.unused_retire_too = c->worker_idle_unused,
+		.worker_idle = clock_from_seconds(c->worker_idle_timeout),
+	};
+}
+
 static int
 check_access(struct tend_server *srv)
 {
@@ -121,15 +145,20 @@ lifecycle_check(struct tend_server *srv)
 	size_t i;
 	int r = choose_personality(srv);
 
-	if (r == 0 && srv->personality->defaults != NULL) {
-		options_set_defaults(srv->options, srv->personality->defaults);
+	if (r == 0 && srv->personality->defaults != NULL)
+		r = options_set_defaults(srv->options, srv->personality->defaults);
+	if (r == 0)
+		r = waiter_translate(srv);
+	if (r == 0)
 		r = options_resolve(srv->options, &srv->settings, &srv->error);
-	}
-	if (r == 0 && srv->personality->prepare != NULL)
+	if (r < 0)
+		return r;
+	take_policy(srv);
+	take_limits(srv);
+	if (srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
 	for (i = 0; r == 0 && i < sizeof(checks) / sizeof(checks[0]); i++)
 		r = checks[i](srv);
-	take_limits(srv);
 	return r;
 }
 
@@ -185,7 +214,18 @@ lock_pid_file(struct tend_server *srv)
 	return r;
 }
 
-/* NS-DMN-01 to -04: the table of standard streams. */
+/* Errors are in the log as well: nobody would see them twice. */
+static void
+stderr_to_log(struct tend_server *srv)
+{
+	dup2(srv->log.fd, STDERR_FILENO);
+	srv->caller_told = true;
+}
+
+/*
+ * NS-DMN-01 to -04: the table of standard streams. In the foreground standard error stays the
+ * caller's until get_ready(), to say why a start failed.
+ */
 static int
 detach(struct tend_server *srv)
 {
@@ -204,7 +244,8 @@ detach(struct tend_server *srv)
 	if (r < 0)
 		return r;
 	if (to_file) {
-		dup2(srv->log.fd, STDERR_FILENO);
+		if (is_inet(srv) || srv->daemon.ready_fd >= 0)
+			stderr_to_log(srv);
 	} else if (c->setsid) {
 		logger_silence(&srv->log);
 		r = stdio_to_null(true, &srv->error);
@@ -440,6 +481,8 @@ drop_privileges(struct tend_server *srv)
 static int
 get_ready(struct tend_server *srv)
 {
+	if (srv->log.path != NULL)
+		stderr_to_log(srv);
 	daemonize_ready(&srv->daemon);
 	return 0;
 }
@@ -490,7 +533,9 @@ lifecycle_begin_close(struct tend_server *srv)
 	if (srv->closing)
 		return;
 	srv->closing = true;
-	hook_parent(srv, srv->hooks->stopping);
+	/* Net::Waiter tells of no end where it has not told of a beginning (NW-15). */
+	if (waiter_personality(srv) == NULL || srv->listener_count > 0)
+		hook_parent(srv, srv->hooks->stopping);
 	if (!is_inet(srv))
 		tend_log(srv, TEND_LOG_NOTICE, "Server closing!");
 }
@@ -545,6 +590,8 @@ tell_launcher(struct tend_server *srv)
 	struct error e = srv->error;
 
 	error_set(&e, e.status, e.code, "%s: %s", srv->name, srv->error.text);
+	if (srv->daemon.ready_fd >= 0)
+		srv->caller_told = true;
 	daemonize_failed(&srv->daemon, &e);
 }
 
@@ -566,6 +613,8 @@ lifecycle_run(struct tend_server *srv)
 
 	srv->stop = STOP_NOT;
 	srv->closing = false;
+	srv->caller_told = false;
+	srv->listeners_gone = false;
 	srv->parent = getpid();
 	for (i = 0; r == 0 && !is_over(srv) && i < sizeof(phases) / sizeof(phases[0]); i++) {
 		r = phases[i].enter(srv);

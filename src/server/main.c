@@ -51,7 +51,8 @@ say_error(struct tend_server *srv)
 {
 	int status = tend_server_exit_status(srv);
 
-	fprintf(stderr, "%s: %s\n", srv != NULL ? srv->name : "tend", tend_server_error(srv));
+	if (srv == NULL || !srv->caller_told)
+		fprintf(stderr, "%s: %s\n", srv != NULL ? srv->name : "tend", tend_server_error(srv));
 	return status != 0 ? status : EX_SOFTWARE;
 }
 

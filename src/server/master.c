@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "process/title.h"
 #include "server/child.h"
 #include "server/hooks.h"
 #include "server/personality.h"
@@ -89,6 +91,8 @@ master_open(struct tend_server *srv, unsigned children)
 	if (pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
 		return server_fail(srv, EX_OSERR, -errno, "cannot make a pipe: %s",
 		    error_reason(-errno));
+	if (srv->policy.titles)
+		title_open();
 	r = serialize_open(&m->turns, how, config->lock_file, &srv->error);
 	if (r < 0)
 		return r;
@@ -292,8 +296,10 @@ master_start_workers(struct tend_server *srv, unsigned n)
 /* ---- retiring children ---- */
 
 static void
-tell_to_retire(struct child *child, int64_t now)
+tell_to_retire(struct tend_server *srv, struct child *child, int64_t now)
 {
+	/* HUP alone may be anybody's; the board says that it is ours. */
+	board_ask_to_retire(srv->board, child->slot);
 	child->leaving = true;
 	child->told = now;
 	kill(child->pid, SIGHUP);
@@ -312,7 +318,7 @@ retire_those(struct tend_server *srv, unsigned n, enum slot_state state, int64_t
 		if (child->kind != TEND_CHILD_WORKER || child->leaving ||
 		    board_state(srv->board, child->slot) != state)
 			continue;
-		tell_to_retire(child, now);
+		tell_to_retire(srv, child, now);
 		told++;
 	}
 	return told;
@@ -344,7 +350,7 @@ tell_again(struct tend_server *srv, int64_t now)
 
 		if (child->leaving && now - child->told >= TELL_AGAIN &&
 		    board_state(srv->board, child->slot) == SLOT_WAITING)
-			tell_to_retire(child, now);
+			tell_to_retire(srv, child, now);
 	}
 }
 
@@ -422,6 +428,9 @@ bury(struct tend_server *srv, pid_t pid, int status)
 	hear_last_words(srv, child);
 	judge_death(srv, child, status);
 	serialize_died(&m->turns, pid);
+	/* It may have been killed after it marked us as woken and before it woke us. */
+	if (WIFSIGNALED(status))
+		board_woken(srv->board);
 	board_release(srv->board, child->slot);
 	children_remove(&m->children, child);
 	m->busy_turn = true;
@@ -555,6 +564,12 @@ turn_until(struct tend_server *srv, int64_t when)
 	double seconds = when == CLOCK_NEVER ? -1 : when <= now ? 0 : clock_to_seconds(when - now);
 	int r = tend_loop_turn(srv->loop, seconds);
 
+	/* A hook that runs in a turn waits for children to end: loops do not nest. */
+	if (r == -EBUSY) {
+		poll(NULL, 0, 10);
+		master_reap(srv);
+		return 0;
+	}
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
 	return 0;
@@ -609,7 +624,7 @@ stop_gracefully(struct tend_server *srv)
 	tend_log(srv, TEND_LOG_INFO, "Stopping gracefully: waiting for %zu children", kids->count);
 	for (i = 0; i < kids->count; i++)
 		if (kids->list[i].kind == TEND_CHILD_WORKER)
-			tell_to_retire(&kids->list[i], now);
+			tell_to_retire(srv, &kids->list[i], now);
 	r = wait_for_children(srv, time_limit(limit), STOP_NOW);
 	if (r == 0 && kids->count > 0 && srv->stop < STOP_NOW) {
 		tend_log(srv, TEND_LOG_WARNING,
@@ -620,19 +635,18 @@ stop_gracefully(struct tend_server *srv)
 	return r;
 }
 
-/* TERM, then KILL for those that do not listen (NS-SHD-07). */
-static int
-stop_now(struct tend_server *srv)
+int
+master_stop_children(struct tend_server *srv, int signo, double grace)
 {
 	struct children *kids = &srv->master->children;
 	int r;
 
-	signal_all(srv, SIGTERM);
-	r = wait_for_children(srv, time_limit(srv->settings.value.stop_timeout), STOP_NOW + 1);
+	signal_all(srv, signo);
+	r = wait_for_children(srv, time_limit(grace), STOP_NOW + 1);
 	if (r == 0 && kids->count > 0) {
 		tend_log(srv, TEND_LOG_WARNING,
 		    "%zu children did not end within %g s; killing them (option stop_timeout)",
-		    kids->count, srv->settings.value.stop_timeout);
+		    kids->count, grace);
 		signal_all(srv, SIGKILL);
 		r = wait_for_children(srv, CLOCK_NEVER, STOP_NOW + 1);
 	}
@@ -660,7 +674,8 @@ master_loop(struct tend_server *srv, master_manage_fn manage)
 		r = stop_gracefully(srv);
 	/* Also after a failure: no child outlives the server. */
 	if (srv->master->children.count > 0) {
-		int stopped = stop_now(srv);
+		/* TERM, then KILL for those that do not listen (NS-SHD-07). */
+		int stopped = master_stop_children(srv, SIGTERM, srv->settings.value.stop_timeout);
 
 		r = r < 0 ? r : stopped;
 	}

@@ -63,6 +63,9 @@ struct master_tally {
 };
 struct master_tally master_count(struct tend_server *srv);
 
+/* Tells every child to end, and kills those that have not after `grace` seconds. */
+int master_stop_children(struct tend_server *srv, int signo, double grace);
+
 /* From signals.c. */
 void master_reap(struct tend_server *srv);
 void master_pass_signal(struct tend_server *srv, int signo);

@@ -10,6 +10,7 @@
 
 enum {
 	PERSONALITY_FORKS = 1,   /* has children: a board, sig_passthrough, dequeue */
+	PERSONALITY_WORKERS = 4, /* its children accept for themselves */
 	PERSONALITY_NO_BIND = 2, /* the client is there already; no listeners, no restart */
 };
 

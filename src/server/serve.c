@@ -5,6 +5,8 @@
 #include "server/serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
@@ -13,10 +15,33 @@
 #include "loop/loop.h"
 #include "server/hooks.h"
 
+/*
+ * Who ends after this client does not keep the door open for others, who would wait in vain
+ * (NS-SHD-06). The null device takes the number: the loop and the acceptor still know it.
+ */
+static void
+let_go_of_listeners(struct tend_server *srv)
+{
+	size_t i;
+
+	for (i = 0; !srv->listeners_gone && i < srv->listener_count; i++)
+		dup3(srv->null_fd, srv->listeners[i].fd, O_CLOEXEC);
+	srv->listeners_gone = true;
+}
+
 static bool
 cancelled(void *data)
 {
-	return signals_stop_requested(data);
+	struct tend_server *srv = data;
+
+	bool stop = signals_stop_requested(srv);
+
+	/* With child_stop finish nothing but the end of the client ends its handler (NW-62a). */
+	if (stop && !(srv->role == ROLE_CHILD && srv->policy.children_finish))
+		return true;
+	if (stop || loop_signal_pending(srv->loop, srv->role == ROLE_CHILD ? SIGHUP : SIGQUIT))
+		let_go_of_listeners(srv);
+	return false;
 }
 
 void
@@ -100,6 +125,14 @@ is_allowed(struct tend_server *srv, struct tend_conn *c)
 	return true;
 }
 
+static void
+tell_accepted(struct tend_server *srv, struct tend_conn *c)
+{
+	log_connect(srv, c);
+	if (srv->hooks->accepted != NULL)
+		srv->hooks->accepted(c);
+}
+
 /* The middle of a connection: it is accepted and, if its transport wants, shaken hands with. */
 static void
 serve_client(struct tend_server *srv, struct tend_conn *c)
@@ -108,9 +141,8 @@ serve_client(struct tend_server *srv, struct tend_conn *c)
 	bool allowed;
 
 	bind_stdio(srv, c);
-	log_connect(srv, c);
-	if (hooks->accepted != NULL)
-		hooks->accepted(c);
+	if (!srv->policy.accepted_in_parent || srv->master == NULL)
+		tell_accepted(srv, c);
 	allowed = is_allowed(srv, c);
 	if (allowed) {
 		hooks->process(c);
@@ -134,23 +166,68 @@ refuse_handshake(struct tend_server *srv, struct tend_conn *c, int code)
 		srv->hooks->tls_failed(c, reason);
 }
 
+static void
+tell_closed(struct tend_server *srv, struct tend_conn *c)
+{
+	if (srv->hooks->closed != NULL)
+		srv->hooks->closed(c);
+	conn_release(c);
+}
+
 void
-serve_connection(struct tend_server *srv, int fd, const struct listener *from,
-	const struct addr *peer)
+serve_opened(struct tend_server *srv)
 {
 	struct tend_conn *c = &srv->conn;
-	int r;
+	int r = conn_handshake(c);
 
 	srv->requests++;
-	conn_open(c, fd, from, peer, &srv->limits, &srv->mood, srv);
-	r = conn_handshake(c);
 	if (r == 0)
 		serve_client(srv, c);
 	else
 		refuse_handshake(srv, c, r);
 	unbind_stdio(srv);
 	conn_close(c);
-	if (srv->hooks->closed != NULL)
-		srv->hooks->closed(c);
-	conn_release(c);
+	tell_closed(srv, c);
+}
+
+void
+serve_connection(struct tend_server *srv, int fd, const struct listener *from,
+	const struct addr *peer)
+{
+	conn_open(&srv->conn, fd, from, peer, &srv->limits, &srv->mood, srv);
+	serve_opened(srv);
+}
+
+/* ---- in a parent that accepts for its children ---- */
+
+void
+serve_meet(struct tend_server *srv, int fd, const struct listener *from, const struct addr *peer)
+{
+	static const struct conn_mood parent = { .wait = conn_wait_never, .interrupt_fd = -1 };
+
+	/* A parent waits for nobody: it has others to accept. */
+	srv->mood = parent;
+	conn_open(&srv->conn, fd, from, peer, &srv->limits, &srv->mood, srv);
+	if (srv->policy.accepted_in_parent)
+		tell_accepted(srv, &srv->conn);
+}
+
+void
+serve_part(struct tend_server *srv)
+{
+	conn_leave(&srv->conn);
+	conn_release(&srv->conn);
+}
+
+int
+serve_refuse(struct tend_server *srv)
+{
+	struct tend_conn *c = &srv->conn;
+	int fd;
+
+	if (srv->hooks->full != NULL)
+		srv->hooks->full(c);
+	fd = c->state == CONN_OPEN ? conn_give_up_fd(c) : -1;
+	tell_closed(srv, c);
+	return fd;
 }

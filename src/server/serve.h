@@ -14,4 +14,19 @@ void serve_open_mood(struct tend_server *srv, bool interruptible);
 void serve_connection(struct tend_server *srv, int fd, const struct listener *from,
 	const struct addr *peer);
 
+/* The same for a connection that serve_meet() opened before the fork; in the child. */
+void serve_opened(struct tend_server *srv);
+
+/*
+ * Parent of a child for each client. Opens the connection as srv->conn and, with the option
+ * accepted_in_parent, runs the hook `accepted`. Then either a child is forked, which serves it with
+ * serve_opened() while the parent lets go of it with serve_part(); or it is refused with
+ * serve_refuse(): the hooks `full` and `closed`, and the descriptor, on which the farewell has been
+ * sent, back (-1 when the hook closed it).
+ */
+void serve_meet(struct tend_server *srv, int fd, const struct listener *from,
+	const struct addr *peer);
+void serve_part(struct tend_server *srv);
+int  serve_refuse(struct tend_server *srv);
+
 #endif

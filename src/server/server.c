@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/child.h"
 #include "server/hooks.h"
 #include "server/personality.h"
 #include "server/server.h"
@@ -325,6 +326,67 @@ tend_worker_retire(struct tend_server *srv)
 {
 	if (srv->role == ROLE_CHILD && srv->stop == STOP_NOT)
 		srv->stop = STOP_GRACEFUL;
+}
+
+/* A child that is marked as it is already has nothing to report. */
+int
+tend_worker_busy(struct tend_server *srv)
+{
+	if (srv->role != ROLE_CHILD)
+		return 0;
+	if (!board_am_busy(srv->board))
+		child_busy(srv);
+	return 1;
+}
+
+int
+tend_worker_idle(struct tend_server *srv)
+{
+	if (srv->role != ROLE_CHILD)
+		return 0;
+	if (board_am_busy(srv->board))
+		child_waiting(srv);
+	return 1;
+}
+
+pid_t
+tend_child_pid(const struct tend_server *srv, unsigned i)
+{
+	if (srv->role != ROLE_PARENT || srv->master == NULL || i >= srv->master->children.count)
+		return 0;
+	return srv->master->children.list[i].pid;
+}
+
+unsigned
+tend_signal_children(struct tend_server *srv, int signo)
+{
+	if (srv->role != ROLE_PARENT || srv->master == NULL)
+		return 0;
+	return (unsigned)children_signal(&srv->master->children, signo);
+}
+
+int
+tend_stop_children(struct tend_server *srv, int signo, double grace)
+{
+	if (srv->role != ROLE_PARENT || srv->master == NULL)
+		return 0;
+	return master_stop_children(srv, signo, grace);
+}
+
+int
+tend_conn_fail(struct tend_conn *c, int code, const char *format, ...)
+{
+	struct tend_server *srv = c->server;
+	char reason[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	tend_log(srv, TEND_LOG_WARNING, "Serving %s failed: %s: %s", tend_peer(c), reason,
+	    error_reason(code));
+	srv->client_failed = true;
+	return code;
 }
 
 const char *

@@ -40,6 +40,18 @@ enum stop_how {
 
 #define SERVER_SIGNALS_MAX 64
 
+/* Where the models differ: the options of that group, taken from the settings once. */
+struct policy {
+	bool    refuse_when_full;
+	bool    grow_by_tenth;
+	bool    children_finish;    /* TERM lets them come to the end of their client */
+	bool    hup_is_a_hook;
+	bool    accepted_in_parent;
+	bool    titles;
+	bool    unused_retire_too;
+	int64_t worker_idle;        /* 0: never */
+};
+
 struct tend_server {
 	/*
 	 * This process. First, and together: a child writes here and hardly anywhere else, and each
@@ -49,15 +61,18 @@ struct tend_server {
 	pid_t             parent;
 	enum stop_how     stop;
 	unsigned long     requests;
+	bool              client_failed; /* tend_conn_fail() */
 	struct tend_loop *loop;
 	int               parent_channel; /* a child's end of its private channel; -1 */
 	int               lifeline;       /* a child's end: end of file means the parent is gone */
+	const struct birth *birth;        /* of this child; NULL in the parent */
 
 	/* serve.c, accept.c: the connection of a blocking personality */
 	struct conn_mood mood;
 	struct tend_conn conn;
 	int              null_fd;     /* the null device, open from before a chroot */
 	bool             stdio_bound; /* descriptors 0 and 1 are the client */
+	bool             listeners_gone; /* of this process, although it still serves */
 	int64_t          accept_error_logged;
 
 	/* master.c: personalities that fork */
@@ -89,8 +104,10 @@ struct tend_server {
 	struct listener          *listeners;
 	size_t                    listener_count;
 	struct conn_limits        limits;
+	struct policy             policy;
 	bool                      running;
 	bool                      closing; /* the hook `stopping` has run */
+	bool                      caller_told; /* of the error: main() need not say it again */
 
 	/* signals.c */
 	struct tend_signal signals[SERVER_SIGNALS_MAX];

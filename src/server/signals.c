@@ -28,6 +28,16 @@ static const struct {
 	{ "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },
 };
 
+/* Those that nobody can ask for, but that end children. */
+static const struct {
+	const char *name;
+	int         number;
+} deadly_names[] = {
+	{ "KILL", SIGKILL }, { "SEGV", SIGSEGV }, { "ABRT", SIGABRT }, { "BUS", SIGBUS },
+	{ "FPE", SIGFPE },   { "ILL", SIGILL },   { "SYS", SIGSYS },   { "TRAP", SIGTRAP },
+	{ "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ },
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 int
@@ -51,6 +61,9 @@ signals_name(int signo)
 	for (i = 0; i < COUNT(names); i++)
 		if (signo == names[i].number)
 			return names[i].name;
+	for (i = 0; i < COUNT(deadly_names); i++)
+		if (signo == deadly_names[i].number)
+			return deadly_names[i].name;
 	return "unknown";
 }
 
@@ -74,11 +87,35 @@ stop_gracefully(struct tend_server *srv, int signo)
 static void
 restart(struct tend_server *srv, int signo)
 {
+	if (srv->policy.hup_is_a_hook) {
+		hook_signal(srv, signo);
+		return;
+	}
 	if (srv->personality->traits & PERSONALITY_NO_BIND)
 		return;
 	tend_log(srv, TEND_LOG_WARNING,
 	    "Signal HUP: this build cannot restart in place; going on with the old configuration");
 	hook_signal(srv, signo);
+}
+
+/* A worker that is told to retire finishes the client it has (NS-SIG-20, -23). */
+static void
+retire(struct tend_server *srv, int signo)
+{
+	if (!srv->policy.hup_is_a_hook || board_asked_to_retire(srv->board))
+		stop_gracefully(srv, signo);
+	else
+		hook_signal(srv, signo);
+}
+
+/* What ends a worker; with child_stop finish, after the client that it has (NW-62a). */
+static void
+leave(struct tend_server *srv, int signo)
+{
+	if (srv->policy.children_finish)
+		stop_gracefully(srv, signo);
+	else
+		stop_now(srv, signo);
 }
 
 static void
@@ -108,7 +145,7 @@ reopen_log(struct tend_server *srv)
 		return;
 	}
 	dup2(srv->log.fd, STDERR_FILENO);
-	if (srv->role == ROLE_PARENT && srv->master != NULL)
+	if (srv->role == ROLE_PARENT && srv->master != NULL && !srv->settings.value.prop_sigusr)
 		master_signal_workers(srv, SIGUSR1);
 }
 
@@ -131,10 +168,9 @@ static const struct meaning for_parent[] = {
 	{ SIGTTOU, resize },   { SIGUSR1, user_signal },  { SIGUSR2, user_signal },
 };
 
-/* A worker that is told to retire finishes the client it has (NS-SIG-20, -23). */
 static const struct meaning for_worker[] = {
-	{ SIGTERM, stop_now },       { SIGINT, stop_now },       { SIGQUIT, stop_now },
-	{ SIGHUP, stop_gracefully }, { SIGUSR1, user_signal },   { SIGUSR2, user_signal },
+	{ SIGTERM, leave }, { SIGINT, leave },        { SIGQUIT, leave },
+	{ SIGHUP, retire }, { SIGUSR1, user_signal }, { SIGUSR2, user_signal },
 };
 
 static void
@@ -161,6 +197,10 @@ parent_signal(struct tend_signal *sig)
 		if (srv->passthrough[i] == sig->signo && srv->master != NULL)
 			master_pass_signal(srv, sig->signo);
 	act(srv, for_parent, COUNT(for_parent), sig->signo);
+	/* Net::Waiter's order is the other one (NW-10). */
+	if (srv->settings.value.prop_sigusr && srv->master != NULL &&
+	    (sig->signo == SIGUSR1 || sig->signo == SIGUSR2))
+		master_pass_signal(srv, sig->signo);
 }
 
 static void

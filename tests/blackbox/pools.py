@@ -146,17 +146,24 @@ def storm(server, *more, **options):
 # ---- watching ----
 
 class Sampler:
-    """Looks at something again and again in a thread of its own; keeps the values."""
+    """Counts the workers again and again in a thread of its own; keeps the values."""
 
-    def __init__(self, look, every=0.005):
-        self.look = look
-        self.every = every
+    def __init__(self, server):
+        self.server = server
         self.values = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
 
+    def look(self):
+        """Zombies count as well here, where the kernel has a list: it is by far quicker."""
+        try:
+            path = Path(f'/proc/{self.server.pid}/task/{self.server.pid}/children')
+            return len(path.read_text().split())
+        except OSError:
+            return len(self.server.children())
+
     def run(self):
-        while not self.over.wait(self.every):
+        while not self.over.wait(0.002):
             self.values.append(self.look())
 
     def __enter__(self):

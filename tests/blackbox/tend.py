@@ -36,7 +36,8 @@ PERSONALITIES = ['Single', 'Fork', 'PreForkSimple', 'PreFork']
 # The log line of a listener that is bound: protocol, then port or path.
 BOUND = re.compile(r'Bound to ([A-Z]+) (?:port|socket) "?([^\s"]+)')
 
-# What turns on the commands exit, get and dump of the talkative echo (NS-ECH-06).
+# What the talkative echo is told so that exit, get and dump work (NS-ECH-06): nothing, because
+# our clients are of the same machine.
 CONTROL = []
 
 # What a sanitizer leaves in the log of a program that it stopped.

@@ -51,14 +51,19 @@ class Value:
 
 
 def dump(*words, **options):
-    """{name: Value} of the configuration that the words come to."""
+    """{name: Value} of the configuration that the words come to; a list has a line per value."""
     done = tend.run('dump', *words, **options)
     assert done.returncode == 0, done.stderr
     values = {}
     for line in done.stdout.splitlines():
-        found = re.match(r'(\w+) =\s*(.*?)\s*# (.*)$', line)
-        if found:
-            values[found.group(1)] = Value(found.group(2), found.group(3))
+        found = re.match(r'(\w+) =\s*(.*?)\s*(?<!\\)# (.*)$', line)
+        if not found:
+            continue
+        name, text, origin = found.groups()
+        text = text.replace(r'\#', '#')
+        if name in values:
+            text = f'{values[name].text}, {text}'
+        values[name] = Value(text, origin)
     assert values, done.stdout
     return values
 

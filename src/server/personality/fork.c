@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/drain.h"
 #include "server/accept.h"
 #include "server/child.h"
 #include "server/hooks.h"
@@ -29,13 +30,7 @@ struct door {
 	size_t       next; /* where the search for a ready one begins: none may starve */
 	int64_t      starved_until;
 	int64_t      limit_logged;
-};
-
-/* An accepted client on its way into a child. */
-struct guest {
-	int                    fd;
-	const struct listener *listener;
-	struct addr            peer;
+	struct drains drains; /* refused clients on their way out */
 };
 
 static void
@@ -74,27 +69,30 @@ open_door(struct tend_server *srv)
 	door->open = true;
 }
 
-/* The body of a child: this client and no other (NS-FRK-14). */
+/* The body of a child: the client that the parent has met, and no other (NS-FRK-14). */
 static int
 serve_guest(struct tend_server *srv, void *data)
 {
-	struct guest *guest = data;
+	const struct door *door = data;
 	size_t i;
 	int r;
 
+	drains_leave(&door->drains);
 	for (i = 0; i < srv->listener_count; i++)
 		close(srv->listeners[i].fd);
+	srv->listeners_gone = true;
 	close(srv->lifeline);
-	/* Signals as events only where there is a hook for them: most children are too short-lived. */
-	if (srv->hooks->signal != NULL && (r = child_open_loop(srv)) < 0)
+	if (child_hears_signals(srv, TEND_CHILD_FORK) && (r = child_open_loop(srv)) < 0)
 		return child_report(srv, r);
 	if ((r = hook_child_start(srv, TEND_CHILD_FORK)) < 0)
 		return child_report(srv, r);
-	serve_connection(srv, guest->fd, guest->listener, &guest->peer);
+	child_title(srv, true);
+	serve_opened(srv);
+	child_title(srv, false);
 	if (srv->loop != NULL)
 		tend_loop_turn(srv->loop, 0);
 	hook_child_exit(srv, TEND_CHILD_FORK);
-	return 0;
+	return srv->client_failed ? EX_SOFTWARE : 0;
 }
 
 static bool
@@ -103,25 +101,54 @@ is_full(struct tend_server *srv)
 	return children_serving(&srv->master->children) >= (size_t)srv->settings.value.max_servers;
 }
 
+/* At the limit new clients wait in the queue, unless they are to be told (NS-FRK-11, NW-27). */
+static bool
+must_wait(struct tend_server *srv)
+{
+	return is_full(srv) && !srv->policy.refuse_when_full;
+}
+
+static void
+log_limit(struct tend_server *srv, int64_t now)
+{
+	struct door *door = srv->personality_state;
+	int64_t period = clock_from_seconds(srv->settings.value.check_for_dead);
+
+	if (door->limit_logged != 0 && now - door->limit_logged < period)
+		return;
+	door->limit_logged = now;
+	tend_log(srv, TEND_LOG_NOTICE, "%d clients are served, new ones %s (option max_servers)",
+	    srv->settings.value.max_servers,
+	    srv->policy.refuse_when_full ? "are refused" : "wait in the queue");
+}
+
 /* Accepts from one listener and forks. False when it had nobody, or this is no time for more. */
 static bool
 admit(struct tend_server *srv, struct gate *g, int64_t now)
 {
 	struct door *door = srv->personality_state;
-	struct guest guest = { .listener = g->listener };
+	struct addr peer;
+	int fd = accept_one(g->listener, &peer);
 
-	guest.fd = accept_one(g->listener, &guest.peer);
-	if (guest.fd < 0) {
+	if (fd < 0) {
 		g->ready = false;
-		if (guest.fd != -EAGAIN) {
-			accept_report(srv, g->listener, guest.fd);
+		if (fd != -EAGAIN) {
+			accept_report(srv, g->listener, fd);
 			door->starved_until = now + clock_from_seconds(ACCEPT_PAUSE);
 		}
 		return false;
 	}
-	master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, &guest);
+	serve_meet(srv, fd, g->listener, &peer);
+	if (is_full(srv)) {
+		log_limit(srv, now);
+		fd = serve_refuse(srv);
+		if (fd >= 0)
+			drain_start(&door->drains, fd);
+		return true;
+	}
+	master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door);
 	/* Ours to close in any case; where no child could be had, the client sees the end. */
-	close(guest.fd);
+	serve_part(srv);
 	return true;
 }
 
@@ -132,7 +159,7 @@ admit_waiting(struct tend_server *srv, int64_t now)
 	size_t tries, n = srv->listener_count;
 	unsigned admitted = 0;
 
-	for (tries = 0; tries < n && admitted < BATCH && !is_full(srv);) {
+	for (tries = 0; tries < n && admitted < BATCH && !must_wait(srv);) {
 		struct gate *g = &door->gates[door->next % n];
 
 		if (g->ready && admit(srv, g, now) && master_may_spawn(srv, now) == 0) {
@@ -145,20 +172,6 @@ admit_waiting(struct tend_server *srv, int64_t now)
 	}
 }
 
-static void
-log_limit(struct tend_server *srv, int64_t now)
-{
-	struct door *door = srv->personality_state;
-	int64_t period = clock_from_seconds(srv->settings.value.check_for_dead);
-
-	if (door->limit_logged != 0 && now - door->limit_logged < period)
-		return;
-	door->limit_logged = now;
-	tend_log(srv, TEND_LOG_NOTICE,
-	    "%d clients are served, new ones wait in the queue (option max_servers)",
-	    srv->settings.value.max_servers);
-}
-
 static int64_t
 manage(struct tend_server *srv, int64_t now)
 {
@@ -167,7 +180,7 @@ manage(struct tend_server *srv, int64_t now)
 
 	if (door->starved_until > now && door->starved_until - now > pause)
 		pause = door->starved_until - now;
-	if (pause > 0 || is_full(srv)) {
+	if (pause > 0 || must_wait(srv)) {
 		close_door(srv);
 		if (pause == 0)
 			log_limit(srv, now);
@@ -176,7 +189,7 @@ manage(struct tend_server *srv, int64_t now)
 	open_door(srv);
 	admit_waiting(srv, now);
 	hook_before_accept(srv);
-	if (is_full(srv) || master_may_spawn(srv, now) > 0 || door->starved_until > now)
+	if (must_wait(srv) || master_may_spawn(srv, now) > 0 || door->starved_until > now)
 		return now;
 	return CLOCK_NEVER;
 }
@@ -198,6 +211,7 @@ loop(struct tend_server *srv)
 	int r = master_open(srv, (unsigned)srv->settings.value.max_servers);
 
 	srv->personality_state = &door;
+	drains_init(&door.drains, srv->loop, srv->settings.value.linger_timeout);
 	door.gates = calloc(srv->listener_count, sizeof(*door.gates));
 	if (r == 0 && door.gates == NULL)
 		r = server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
@@ -210,6 +224,7 @@ loop(struct tend_server *srv)
 	if (r == 0)
 		r = master_loop(srv, manage);
 	close_door(srv);
+	drains_done(&door.drains);
 	free(door.gates);
 	srv->personality_state = NULL;
 	master_close(srv);

@@ -66,10 +66,14 @@ prepare(struct tend_server *srv)
 
 	if (c->max_servers < 1)
 		return inconsistent(srv, "max_servers", c->max_servers, "not be less than", "one", 1);
-	complete(srv);
+	if (!srv->policy.grow_by_tenth)
+		complete(srv);
 	if (c->min_servers > c->max_servers)
 		return inconsistent(srv, "min_servers", c->min_servers, "not be greater than",
 		    "max_servers", c->max_servers);
+	/* Where nobody is kept in reserve there is nothing more to be consistent. */
+	if (srv->policy.grow_by_tenth)
+		return 0;
 	if (c->max_spare_servers >= c->max_servers)
 		return inconsistent(srv, "max_spare_servers", c->max_spare_servers, "be less than",
 		    "max_servers", c->max_servers);
@@ -86,7 +90,8 @@ static struct pool_limits
 limits(const struct tend_config *c)
 {
 	return (struct pool_limits){
-		.min_servers = (unsigned)c->min_servers,
+		/* With none at all nobody would ever be served. */
+		.min_servers = c->min_servers > 0 ? (unsigned)c->min_servers : 1,
 		.min_spare = (unsigned)c->min_spare_servers,
 		.max_spare = (unsigned)c->max_spare_servers,
 		.max_servers = (unsigned)c->max_servers,
@@ -98,6 +103,30 @@ limits(const struct tend_config *c)
 }
 
 /* ---- the pool ---- */
+
+static struct pool_plan
+decide(struct tend_server *srv, const struct pool_limits *l, const struct pool_view *view,
+	int64_t now)
+{
+	if (srv->policy.grow_by_tenth)
+		return (struct pool_plan){
+			.start = pool_grow_by_tenth(l, view),
+			.again = CLOCK_NEVER,
+		};
+	return pool_decide(l, view, srv->personality_state, now);
+}
+
+/* At the maximum there is nothing that waking us would change. */
+static void
+ask_to_be_woken(struct tend_server *srv, const struct pool_limits *l, const struct pool_view *view,
+	unsigned started)
+{
+	unsigned below = srv->policy.grow_by_tenth ? pool_tenth(view) : l->min_spare;
+
+	if (view->waiting + view->busy + view->leaving + started >= l->max_servers)
+		below = 0;
+	board_wake_below(srv->board, below);
+}
 
 static int64_t
 manage(struct tend_server *srv, int64_t now)
@@ -116,12 +145,10 @@ manage(struct tend_server *srv, int64_t now)
 	/* While no child may be started there is nothing to decide. */
 	if (pause > 0)
 		return clock_after(now, pause);
-	plan = pool_decide(&l, &view, srv->personality_state, now);
+	plan = decide(srv, &l, &view, now);
+	ask_to_be_woken(srv, &l, &view, plan.start);
 	master_start_workers(srv, plan.start);
 	master_retire_workers(srv, plan.dismiss, false, now);
-	/* At the maximum there is nothing that waking us would change. */
-	board_wake_below(srv->board,
-	    t.waiting + t.busy + t.leaving + plan.start < l.max_servers ? l.min_spare : 0);
 	pause = master_may_spawn(srv, now);
 	return pause > 0 && clock_after(now, pause) < plan.again ? clock_after(now, pause) : plan.again;
 }
@@ -136,7 +163,7 @@ resize(struct tend_server *srv, int by)
 	    (by > 0 && (unsigned)(c->max_servers + by) > board_slots(srv->board) / 2))
 		return;
 	c->max_servers += by;
-	c->min_servers = least(c->min_servers + by > 0 ? c->min_servers + by : 0, c->max_servers);
+	c->min_servers = least(c->min_servers + by > 0 ? c->min_servers + by : 1, c->max_servers);
 	c->max_spare_servers = least(c->max_spare_servers, c->max_servers - 1);
 	c->min_spare_servers =
 	    least(c->min_spare_servers, least(c->min_servers, c->max_spare_servers));
@@ -164,7 +191,7 @@ static const char *const defaults[] = { "max_servers", "50", "check_for_dead", "
 
 const struct personality personality_prefork = {
 	.name = "PreFork",
-	.traits = PERSONALITY_FORKS,
+	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS,
 	.defaults = defaults,
 	.prepare = prepare,
 	.loop = loop,

@@ -48,7 +48,7 @@ static const char *const defaults[] = { "max_servers", "50", "check_for_dead", "
 
 const struct personality personality_preforksimple = {
 	.name = "PreForkSimple",
-	.traits = PERSONALITY_FORKS,
+	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS,
 	.defaults = defaults,
 	.loop = loop,
 	.resize = resize,

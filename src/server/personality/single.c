@@ -9,8 +9,18 @@
 static int
 loop(struct tend_server *srv)
 {
+	/* Who says nofork has no children, but handlers written for them (NW-51). */
+	bool childlike = srv->settings.value.nofork;
+	int r = 0;
+
 	serve_open_mood(srv, true);
-	return accept_loop(srv, 0, NULL);
+	if (childlike && srv->hooks->child_start != NULL)
+		r = srv->hooks->child_start(srv, TEND_CHILD_FORK);
+	if (r == 0)
+		r = accept_loop(srv, 0, NULL);
+	if (childlike && srv->hooks->child_exit != NULL)
+		srv->hooks->child_exit(srv, TEND_CHILD_FORK);
+	return r;
 }
 
 const struct personality personality_single = {

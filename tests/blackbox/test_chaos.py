@@ -1,0 +1,362 @@
+"""Disorder: processes killed and stopped, clients that vanish or dawdle, signals without end.
+
+What must hold: a dead worker takes along the answer it held and nothing else; nobody hangs, nothing
+is left behind, and nothing grows. TEND_TEST_LONG makes 100 000 connections of the 20 000.
+"""
+
+import collections
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+import pools
+import tend
+from pools import SECOND, ask, close_all, pid_of, start_pool, visit, wait_for_workers
+from tend import eventually
+
+LONG = bool(os.environ.get('TEND_TEST_LONG'))
+MANY = 100_000 if LONG else 20_000
+
+# What a process may hold more after them than before: pages that are first touched now.
+SLACK_BYTES = 256 * 1024
+
+# One worker less and the storm would not be held up, so that each kill meets a working pool.
+WORKERS = 6
+KILL_EVERY = 0.4
+STORM_SECONDS = 6
+
+
+class Tormentor:
+    """Does something to a process every so often, from a thread of its own; counts the deeds."""
+
+    def __init__(self, every, deed):
+        self.every = every
+        self.deed = deed
+        self.done = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        due = time.monotonic()
+        while not self.over.is_set():
+            self.done += bool(self.deed())
+            due += self.every
+            self.over.wait(max(0, due - time.monotonic()))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def send(pid, signo):
+    """Whether there was anybody to get it."""
+    try:
+        os.kill(pid, signo)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def kill_one(server, pick):
+    children = server.children()
+    return bool(children) and send(pick.choice(children), signal.SIGKILL)
+
+
+def lost(result):
+    """Clients without their answer; those that had it when the worker died count as served."""
+    return result['connections'] - result['ok']
+
+
+# ---- kill -9 ----
+
+@pytest.mark.parametrize('personality', ['Fork', *pools.POOLS])
+def test_killing_costs_at_most_one_answer_each(start, personality):
+    """NS-PF-30, NS-PF-25, NS-PFS-13: kill -9 of a random child every 0.4 s, under load."""
+    server = start_pool(start, personality, WORKERS, 'max_requests', 0)
+    pick = random.Random(personality)
+    seconds = 3 if personality == 'Fork' else STORM_SECONDS
+    with pools.Storm(server, '--hold', 0.01, '--timeout', 5, seconds=seconds,
+                     concurrency=WORKERS) as storm:
+        with Tormentor(KILL_EVERY, lambda: kill_one(server, pick)) as killer:
+            result = storm.result()
+    assert killer.done >= 5
+    assert result['ok'] > 50 * seconds
+    assert result['timeout'] == result['refused'] == 0, result
+    assert lost(result) <= killer.done, result
+    if personality == 'Fork':
+        eventually(lambda: not server.children(), what='every child is gone')
+    else:
+        wait_for_workers(server, WORKERS, SECOND)
+    pools.expect_no_zombie(server)
+    assert len(server.log().split('was killed by signal 9')) - 1 == killer.done
+    visit(server)
+
+
+def test_killing_every_worker_again_and_again_ends_nothing(start):
+    """A pool that is wiped out ten times in a row serves on, and so does its board."""
+    server = start_pool(start, 'PreFork', 4)
+    for _ in range(10):
+        for pid in server.children():
+            send(pid, signal.SIGKILL)
+        visit(server)
+    pids = wait_for_workers(server, 4, 2 * SECOND)
+    with server.client() as c:
+        assert pid_of(c) in pids
+        children, busy, served = pools.board(c)
+        assert (children, busy) == (4, 1)
+        assert served >= 11
+
+
+# ---- nothing grows ----
+
+def usage(server):
+    """{pid: (descriptors, bytes of its own)} of the master and its workers."""
+    return {pid: (server.fds(pid), server.private(pid)) for pid in [server.pid, *server.children()]}
+
+
+def settled(server, workers):
+    if workers is None:
+        eventually(lambda: not server.children(), what='every child is gone')
+    else:
+        wait_for_workers(server, workers)
+        eventually(lambda: visit_board(server) <= 1, what='nobody else is served')
+    return usage(server)
+
+
+def visit_board(server):
+    with server.client() as c:
+        return pools.board(c)[1]
+
+
+# With few requests a worker, the master is what is watched: it starts thousands of workers.
+FLAT = [('Single', 0), ('Fork', 0), ('PreForkSimple', 0), ('PreFork', 0), ('PreFork', 20)]
+
+
+@pytest.mark.parametrize('personality, max_requests', FLAT)
+def test_descriptors_and_memory_stay_flat(start, personality, max_requests):
+    """NS-FIX-12: over 20 000 connections, or 100 000 with TEND_TEST_LONG."""
+    server = start_pool(start, personality, 3, 'max_requests', max_requests)
+    workers = 3 if personality in pools.POOLS else None
+    pools.storm(server, connections=MANY // 10, concurrency=8)
+    before = settled(server, workers)
+    pools.storm(server, connections=MANY, concurrency=8)
+    after = settled(server, workers)
+    if max_requests == 0:
+        assert set(before) == set(after), 'the same processes'
+    for pid in set(before) & set(after):
+        assert after[pid][0] <= before[pid][0], f'descriptors of {pid}: {before} {after}'
+        if not tend.SANITIZED:
+            assert after[pid][1] <= before[pid][1] + SLACK_BYTES, f'memory: {before} {after}'
+    if max_requests:
+        fds = {after[pid][0] for pid in after if pid != server.pid}
+        assert max(fds) <= max(before[pid][0] for pid in before if pid != server.pid)
+    pools.expect_no_zombie(server)
+
+
+# ---- harmless signals ----
+
+def test_signals_without_end_lose_nothing(start, personality):
+    """NS-SIG-03, NS-SIG-22, NS-ACP-03: 500 harmless ones a second to master and children."""
+    server = start_pool(start, personality, 4, 'max_requests', 200)
+    pick = random.Random(personality)
+    targets = collections.deque([server.pid])
+
+    def annoy():
+        if not targets:
+            targets.extend([server.pid, *server.children()])
+        return send(targets.popleft(),
+                    pick.choice([signal.SIGUSR2, signal.SIGCHLD, signal.SIGCONT]))
+
+    with Tormentor(0.002, annoy) as annoyance:
+        for long_answer in (False, True):
+            # The long line goes in and out in several pieces, each a chance to be interrupted.
+            pools.storm(server, seconds=1, concurrency=4, line='x' * 4000 if long_answer else 'y')
+    assert annoyance.done > 300 / tend.SLOW
+    assert server.is_alive()
+    assert 'was killed' not in server.log()
+
+
+@pytest.mark.parametrize('kind', pools.POOLS)
+def test_idle_workers_ignore_signals(start, kind):
+    """NS-SIG-22: hundreds of signals to workers that wait; the same workers then serve at once."""
+    server = start_pool(start, kind, 2)
+    workers = server.children()
+    for i in range(600):
+        send(workers[i % 2], [signal.SIGUSR2, signal.SIGCHLD, signal.SIGCONT][i % 3])
+    started = time.monotonic()
+    assert visit(server) in workers
+    assert time.monotonic() - started < SECOND
+    assert server.children() == workers
+
+
+# ---- a worker that stands still ----
+
+@pytest.mark.parametrize('kind', pools.POOLS)
+def test_others_serve_while_one_worker_is_stopped(start, kind):
+    """No wake-up is spent on a process that cannot run."""
+    server = start_pool(start, kind, 3)
+    workers = server.children()
+    for stopped in workers:
+        send(stopped, signal.SIGSTOP)
+        eventually(lambda: tend.process(stopped).state == 'T', what='it stands still')
+        assert stopped not in {visit(server) for _ in range(40)}
+        send(stopped, signal.SIGCONT)
+    # Each of them serves again: three clients at once need all three.
+    clients = pools.busy_clients(server, 3)
+    try:
+        assert {pid_of(c) for c in clients} == set(workers)
+    finally:
+        close_all(clients)
+
+
+@pytest.mark.parametrize('kind', pools.POOLS)
+def test_client_of_a_stopped_worker_is_served_when_it_continues(start, kind):
+    server = start_pool(start, kind, 2)
+    with server.client() as c:
+        pid = pid_of(c)
+        send(pid, signal.SIGSTOP)
+        c.send_line('later')
+        assert pid not in {visit(server) for _ in range(20)}
+        send(pid, signal.SIGCONT)
+        assert c.recv_line() == 'later'
+    assert pid in server.children()
+
+
+def test_server_with_stopped_workers_can_be_ended(start):
+    """NS-SHD-07: a process that stands still is killed in the end."""
+    server = start_pool(start, 'PreForkSimple', 2, 'stop_timeout', 0.3)
+    for pid in server.children():
+        send(pid, signal.SIGSTOP)
+    assert server.stop() == 0
+
+
+# ---- clients that do not behave ----
+
+def vanish(server, how):
+    """One client that leaves with a reset, at one of several moments."""
+    c = server.client()
+    if how == 1:
+        c.send(b'half a li')
+    elif how == 2:
+        c.send(b'x' * 40000 + b'\n' + b'y' * 20000)
+    elif how == 3:
+        ask(c, 'one line')
+        c.send_line('an answer that nobody takes')
+    c.reset()
+
+
+def test_thousand_vanishing_clients_do_no_harm(start, personality):
+    """NS-CIO-10: no process dies of them, no descriptor stays."""
+    server = start_pool(start, personality, 3, 'max_requests', 0)
+    workers = 3 if personality in pools.POOLS else None
+    visit(server)
+    for i in range(8):
+        vanish(server, i % 4)
+    before = settled(server, workers)
+    for i in range(1000):
+        vanish(server, i % 4)
+    pools.storm(server, '--abort', connections=300, concurrency=6)
+    after = settled(server, workers)
+    assert {pid: fds for pid, (fds, _) in before.items()} == \
+        {pid: fds for pid, (fds, _) in after.items()}
+    visit(server)
+    assert 'was killed' not in server.log() and 'ended with status' not in server.log()
+
+
+@pytest.mark.parametrize('personality', ['Fork', *pools.POOLS])
+def test_slow_clients_hold_nobody_but_their_own_workers(start, personality):
+    """NS-SGL-01 for those with several: one byte now and then is no business of the others."""
+    server = start_pool(start, personality, 4)
+    slow = [server.client() for _ in range(3)]
+    line = b'this takes a while\n'
+    try:
+        with pools.Storm(server, seconds=1, concurrency=2) as storm:
+            for byte in line:
+                for c in slow:
+                    c.send(bytes([byte]))
+                pools.pause(0.05)
+            result = storm.expect_all_served()
+        assert result['max_ms'] < 1000 * SECOND
+        assert [c.recv_until(b'\n') for c in slow] == [line] * 3
+    finally:
+        close_all(slow)
+
+
+# ---- descriptors run out while the server runs ----
+
+def starve(pid, leave=0):
+    """Lowers the limit so that `leave` descriptors can still be opened."""
+    used = tend.open_descriptors(pid)
+    limit = next(n for n in range(len(used) + leave + 1)
+                 if n + 1 - sum(1 for fd in used if fd <= n) > leave)
+    set_limit(pid, limit)
+
+
+def set_limit(pid, limit):
+    import resource
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(limit, hard), hard))
+
+
+@pytest.mark.parametrize('kind', pools.POOLS)
+def test_pool_recovers_when_its_master_has_no_descriptors(start, kind):
+    """NS-TST-65: workers inherit the limit and cannot begin; those that live go on."""
+    server = start_pool(start, kind, 3)
+    workers = server.children()
+    starve(server.pid)
+    send(workers[0], signal.SIGKILL)
+    server.wait_log('Workers die as soon as they start|Cannot start a child', count=2)
+    lines = len(server.log().splitlines())
+    started = time.monotonic()
+    assert server.cpu_share(1.0) < 0.3
+    # A batch that fails says so with a few lines, and there are ever fewer batches.
+    assert len(server.log().splitlines()) - lines < 12 * (time.monotonic() - started)
+    assert {visit(server) for _ in range(10)} <= set(workers[1:])
+    set_limit(server.pid, 1024)
+    wait_for_workers(server, 3, 2 * tend.DEADLINE)
+    assert set(workers[1:]) <= set(server.children())
+    visit(server)
+
+
+@pytest.mark.parametrize('personality', ['Single', *pools.POOLS])
+def test_starved_process_says_so_once_a_second_and_goes_on(start, personality):
+    """NS-TST-65, NS-ACP-02, NS-FRK-17"""
+    server = start_pool(start, personality, 1)
+    pid = server.children()[0] if personality in pools.POOLS else server.pid
+    visit(server)
+    starve(pid)
+    with server.client() as c:
+        c.send_line('patient')
+        server.wait_log('Cannot accept on TCP port .*; clients wait in the queue')
+        started = time.monotonic()
+        assert server.cpu_share(1.2) < 0.3
+        took = time.monotonic() - started
+        assert len(server.log().split('Cannot accept on')) - 1 <= 2 + took
+        set_limit(pid, 1024)
+        assert c.recv_line() == 'patient'
+    assert visit(server) == pid
+
+
+def test_starved_fork_says_so_once_a_second_and_goes_on(start):
+    """NS-TST-65, NS-FRK-17"""
+    server = start_pool(start, 'Fork', 0)
+    visit(server)
+    eventually(lambda: not server.children())
+    starve(server.pid)
+    with server.client() as c:
+        c.send_line('patient')
+        server.wait_log('Cannot accept on TCP port .*; clients wait in the queue')
+        started = time.monotonic()
+        assert server.cpu_share(1.2) < 0.3
+        assert len(server.log().split('Cannot accept on')) - 1 <= 2 + time.monotonic() - started
+        set_limit(server.pid, 1024)
+        assert c.recv_line() == 'patient'
+    visit(server)
