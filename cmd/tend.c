@@ -4,6 +4,7 @@
  */
 #include "tend.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,34 @@ is_plain_word(const char *word)
 	    strlen(word);
 }
 
+/* A word that differs from ours only in case, or by one letter more, fewer, wrong or swapped. */
+static bool
+is_near(const char *a, const char *b)
+{
+	size_t i = 0, j, la = strlen(a), lb = strlen(b);
+
+	while (i < la && i < lb && tolower((unsigned char)a[i]) == tolower((unsigned char)b[i]))
+		i++;
+	for (j = 0; j < la - i && j < lb - i &&
+	    tolower((unsigned char)a[la - 1 - j]) == tolower((unsigned char)b[lb - 1 - j]); j++)
+		;
+	return la - i - j <= 2 && lb - i - j <= 2 && la > 2;
+}
+
+static const char *
+nearest(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(commands); i++)
+		if (is_near(word, commands[i].name))
+			return commands[i].name;
+	for (i = 0; i < COUNT(personalities); i++)
+		if (is_near(word, personalities[i]))
+			return personalities[i];
+	return NULL;
+}
+
 static bool
 is_option(const char *word)
 {
@@ -112,7 +141,8 @@ main(int argc, char **argv)
 		return 0;
 	}
 	if (word != NULL && is_plain_word(word) && !is_personality(word) && !is_option(word))
-		return complain(EX_USAGE, "'%s' is no command and no personality; tend --help lists them",
-		    word);
+		return complain(EX_USAGE, "'%s' is no command and no personality; %s%s", word,
+		    nearest(word) != NULL ? "did you mean " : "tend --help lists them",
+		    nearest(word) != NULL ? nearest(word) : "");
 	return command_talk(argc, argv);
 }

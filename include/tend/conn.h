@@ -12,6 +12,8 @@
  *	-ECANCELED   the server was told to stop now; finish and return
  *	-ECONNRESET, -EPIPE   the client is gone
  *	-ENOTCONN    the connection was closed by tend_close() or tend_abort() before
+ * Calls that read tell once that the server stops or that connection_timeout has passed, and see the
+ * end of input after that; -ETIMEDOUT of the others they tell again: the client may still wake up.
  *
  * Context, for all of this header: the process or thread that serves the connection, inside the
  * hooks that are handed it. A connection is freed after `closed` has run.
@@ -42,6 +44,7 @@ TEND_API ssize_t tend_read(struct tend_conn *c, void *into, size_t size);
  *
  * -EMSGSIZE: the line is longer than the option max_line (default 64 KiB) allows. It is not
  * consumed: further calls say the same until tend_read() takes the bytes.
+ * -ETIMEDOUT: the line was not complete within idle_timeout, however many pieces of it came.
  */
 TEND_API ssize_t tend_getline(struct tend_conn *c, char **line);
 
@@ -163,7 +166,8 @@ TEND_API void *tend_conn_data(struct tend_conn *c);
 /*
  * Two standard streams over the connection, through its buffers and its transport, so that fgets()
  * and fprintf() obey its deadlines. They belong to the connection and are flushed and closed with
- * it; do not fclose() them. 0 or -ENOMEM. Mixing them with the calls above needs fflush() between.
+ * it; do not fclose() them. 0 or -ENOMEM. Output may be mixed with that of the calls above; input
+ * that a stream has read ahead is the stream's.
  */
 TEND_API int tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out);
 

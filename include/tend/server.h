@@ -75,7 +75,8 @@ TEND_API int tend_server_fail(struct tend_server *srv, int code, const char *for
 /*
  * Sets an option by name, as text. In `configure` the value is as strong as one given in code;
  * given several times for a list, it adds up. Later it takes effect when the server next looks at
- * the option (NS-GEN-03). -ENOENT: no such option; -EINVAL: not a value for it.
+ * the option (NS-GEN-03). -ENOENT: no such option; -EINVAL: not a value for it; -EBUSY: the start has
+ * used it already (the log file in `configured`, ports and user from `bound` on).
  */
 TEND_API int tend_server_set(struct tend_server *srv, const char *name, const char *value);
 
@@ -96,7 +97,8 @@ TEND_API void tend_server_usage(struct tend_server *srv, FILE *out);
 
 /*
  * Tells the server to stop now, as TERM does. In a child: asks the parent (unless the option
- * no_close_by_child forbids it) and ends this child after the current connection.
+ * no_close_by_child forbids it) and ends this child after the current connection, whose output still
+ * leaves; further input is not waited for.
  * Context: any process, from any hook.
  */
 TEND_API void tend_server_stop(struct tend_server *srv);
@@ -155,8 +157,8 @@ TEND_API bool tend_server_endpoint(struct tend_server *srv, unsigned i, struct t
 
 /*
  * From a child to the hook `child_spoke` of the parent; option child_communication. One message, at
- * most 4096 bytes. 0; -ENOTCONN: the option is off or this is the parent; -EAGAIN: the parent has
- * not read enough yet; -EMSGSIZE.
+ * most 4096 bytes and at least one. 0; -ENOTCONN: the option is off or this is the parent; -EAGAIN:
+ * the parent has not read enough yet; -EMSGSIZE, -EINVAL.
  */
 TEND_API int tend_tell_parent(struct tend_server *srv, const void *data, size_t size);
 

@@ -35,8 +35,6 @@ bool loop_signal_pending(const struct tend_loop *loop, int signo);
  * what is pending.
  */
 void loop_reset_signals(struct tend_loop *loop);
-/* The same, and what nobody watches any more gets its default: for a child about to be another. */
-void loop_default_signals(struct tend_loop *loop);
 
 /*
  * In a child that has no use for its parent's loop: closes the descriptors and touches nothing else.

@@ -21,8 +21,10 @@
 
 #include "config.h"
 
+/* What is written here holds for one process: a child of fork starts with none of it. */
 struct disposition {
 	struct sigaction before;
+	pid_t            pid;
 	bool             installed;
 	size_t           users;
 };
@@ -264,6 +266,11 @@ disposition_use(int signo)
 	int r = 0;
 
 	pthread_mutex_lock(&lock);
+	if (d->pid != getpid()) {
+		d->pid = getpid();
+		d->installed = false;
+		d->users = 0;
+	}
 	if (!d->installed)
 		r = install(signo);
 	if (r == 0) {
@@ -465,21 +472,4 @@ signals_done(struct tend_loop *loop)
 	link_splice(&loop->signals, &loop->signals_now);
 	while (!link_is_empty(&loop->signals))
 		tend_signal_stop(signal_of(loop->signals.next));
-}
-
-void
-loop_default_signals(struct tend_loop *loop)
-{
-	static const struct sigaction normal = { .sa_handler = SIG_DFL };
-	int signo;
-
-	loop_reset_signals(loop);
-	for (signo = 1; signo < NSIG; signo++) {
-		struct disposition *d = &dispositions[signo];
-
-		if (!d->installed || d->users > 0)
-			continue;
-		sigaction(signo, &normal, NULL);
-		d->installed = false;
-	}
 }

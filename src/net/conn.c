@@ -29,17 +29,20 @@ conn_init(struct tend_conn *c)
 }
 
 int
-conn_warm(struct tend_conn *c)
+conn_warm(struct tend_conn *c, bool streams_too)
 {
 	int r = buf_reserve(&c->out, CONN_WARM_OUTPUT);
 
-	return r < 0 ? r : buf_reserve(&c->in, CONN_INPUT_CHUNK);
+	if (r == 0)
+		r = buf_reserve(&c->in, CONN_INPUT_CHUNK);
+	return r == 0 && streams_too ? tend_conn_stdio(c, NULL, NULL) : r;
 }
 
 void
 conn_done(struct tend_conn *c)
 {
 	conn_release(c);
+	conn_stdio_close(c);
 	buf_done(&c->in);
 	buf_done(&c->out);
 }
@@ -55,10 +58,13 @@ conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct
 	const struct conn_limits *limits, const struct conn_mood *mood, void *server)
 {
 	struct buf in = c->in, out = c->out;
+	FILE *stdio_in = c->stdio_in, *stdio_out = c->stdio_out;
 
 	conn_init(c);
 	c->in = in;
 	c->out = out;
+	c->stdio_in = stdio_in;
+	c->stdio_out = stdio_out;
 	c->fd = fd;
 	c->state = CONN_OPEN;
 	c->listener = from;
@@ -76,6 +82,16 @@ bool
 conn_expired(const struct tend_conn *c)
 {
 	return c->deadline != CLOCK_NEVER && clock_now() >= c->deadline;
+}
+
+void
+conn_read_interrupts(int fd)
+{
+	char bytes[256];
+
+	/* All of them: a byte left behind would end every wait from now on. */
+	while (read(fd, bytes, sizeof(bytes)) > 0)
+		;
 }
 
 /*
@@ -131,11 +147,12 @@ conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 		n = poll(fds, 2, clock_poll_timeout(now, deadline));
 		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (n > 0 && fds[1].revents != 0)
+			conn_read_interrupts(mood->interrupt_fd);
 		if (n > 0 && fds[0].revents != 0)
 			return fds[0].revents & POLLNVAL ? -EBADF : 0;
 		if (n == 0 && clock_now() >= deadline)
 			return -ETIMEDOUT;
-		/* cancelled() empties interrupt_fd, so this does not spin. */
 	}
 }
 
@@ -158,44 +175,50 @@ conn_handshake(struct tend_conn *c)
 	}
 }
 
-/* One descriptor less, whatever the transport still wanted to say. */
+/*
+ * Takes the descriptor off the connection, which is closed from then on. Who else refers to it, as
+ * standard input and output do, lets go first.
+ */
+static int
+detach(struct tend_conn *c)
+{
+	int fd = c->fd;
+
+	if (c->mood->closing != NULL)
+		c->mood->closing(c);
+	/* Addresses may be asked for later. Ours the listener can tell too. */
+	if (c->peer.length == 0)
+		addr_of_peer(&c->peer, fd);
+	c->fd = -1;
+	c->state = CONN_CLOSED;
+	buf_clear(&c->out);
+	return fd;
+}
+
 static void
 close_now(struct tend_conn *c)
 {
 	if (c->transport->done != NULL)
 		c->transport->done(c);
-	/* Addresses may be asked for later. Ours the listener can tell too. */
-	if (c->peer.length == 0)
-		addr_of_peer(&c->peer, c->fd);
 	/* EINTR too means closed on Linux; a second close could hit somebody else's descriptor. */
-	close(c->fd);
-	c->fd = -1;
-	c->state = CONN_CLOSED;
+	close(detach(c));
 }
 
 void
 conn_leave(struct tend_conn *c)
 {
-	if (c->state != CONN_OPEN)
-		return;
 	/* No word from the transport: a closing alert would end the session of the other process
 	   (NW-122). */
-	close(c->fd);
-	c->fd = -1;
-	c->state = CONN_CLOSED;
-	buf_clear(&c->out);
+	if (c->state == CONN_OPEN)
+		close(detach(c));
 }
 
 int
 conn_give_up_fd(struct tend_conn *c)
 {
-	int fd = c->fd;
-
 	conn_stdio_flush(c);
 	tend_flush(c);
-	c->fd = -1;
-	c->state = CONN_CLOSED;
-	return fd;
+	return detach(c);
 }
 
 void
@@ -210,13 +233,17 @@ client_may_be_sending(struct tend_conn *c)
 {
 	char scrap[512];
 	ssize_t n;
+	int tries = 4;
 
 	if (c->input_ended || c->broken != 0 || c->limits->linger == 0)
 		return false;
 	if (c->unread || buf_length(&c->in) > c->taken)
 		return true;
-	/* One look: input that nobody read makes the kernel answer close() with a reset. */
-	n = c->transport->read(c, scrap, sizeof(scrap));
+	/* One look: input that nobody read makes the kernel answer close() with a reset. A transport
+	   that has to write before it can read gets to do so, if that needs no waiting. */
+	do
+		n = c->transport->read(c, scrap, sizeof(scrap));
+	while (n == -EAGAIN && c->want == POLLOUT && --tries > 0 && c->mood->wait(c, POLLOUT, 0) == 0);
 	return n > 0;
 }
 
@@ -242,13 +269,27 @@ linger(struct tend_conn *c)
 	}
 }
 
+/* Somebody else waits for the client to stop sending; only he and the client hold the socket then. */
+static bool
+can_be_drained(const struct tend_conn *c)
+{
+	return c->mood->drain != NULL && !(c->transport->traits & TRANSPORT_WRAPPED);
+}
+
 void
 conn_close(struct tend_conn *c)
 {
+	bool last_words;
+
 	if (c->state != CONN_OPEN)
 		return;
 	conn_stdio_flush(c);
-	if (c->broken == 0 && tend_flush(c) == 0 && client_may_be_sending(c))
+	last_words = c->broken == 0 && tend_flush(c) == 0 && client_may_be_sending(c);
+	if (last_words && can_be_drained(c)) {
+		c->mood->drain(c->mood->data, detach(c));
+		return;
+	}
+	if (last_words)
 		linger(c);
 	else if ((c->transport->traits & TRANSPORT_WRAPPED) && !c->output_ended)
 		c->transport->shutdown(c);
@@ -286,7 +327,7 @@ shrink(struct buf *b)
 void
 conn_release(struct tend_conn *c)
 {
-	conn_stdio_close(c);
+	conn_stdio_reset(c);
 	tend_conn_set_data(c, NULL, NULL);
 	conn_addr_release(c);
 	c->taken = 0;
@@ -308,6 +349,7 @@ tend_set_timeout(struct tend_conn *c, double seconds)
 void
 tend_set_deadline(struct tend_conn *c, double seconds)
 {
+	c->final_told = false;
 	c->deadline = seconds < 0 ? CLOCK_NEVER : clock_after(clock_now(), clock_from_seconds(seconds));
 }
 
@@ -320,7 +362,7 @@ tend_sleep(struct tend_conn *c, double seconds)
 	/* poll() tells of a client that hangs up even to those who ask for nothing, and that is no
 	   reason to wake. */
 	c->fd = -1;
-	r = c->mood->wait(c, 0, until);
+	r = c->mood->wait(c, 0, until < c->deadline ? until : c->deadline);
 	c->fd = fd;
 	return r == -ETIMEDOUT ? 0 : r;
 }

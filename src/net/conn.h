@@ -39,12 +39,22 @@ typedef int (*conn_wait_fn)(struct tend_conn *c, unsigned events, int64_t deadli
 /* The mood of a connection: how its calls wait, made by the server, one for a process or thread. */
 struct conn_mood {
 	conn_wait_fn wait;
-	/* For the blocking mood. A descriptor that becomes readable when a signal has come... */
+	/* For the blocking mood. A descriptor that becomes readable when a signal has come; what is
+	   read from it is of no interest... */
 	int   interrupt_fd;
 	/* ...and what is asked then: does the server want its handlers to come to an end? */
 	bool (*cancelled)(void *data);
 	void *data;
+
+	/* The descriptor is about to be closed or handed over. May be NULL. */
+	void (*closing)(struct tend_conn *c);
+	/* Takes a descriptor whose client may still be sending, so that nobody waits for it. NULL: the
+	   connection lingers itself. */
+	void (*drain)(void *data, int fd);
 };
+
+/* Empties an interrupt_fd. */
+void conn_read_interrupts(int fd);
 
 /* The `wait` of a process that must not: -ETIMEDOUT at once. */
 int conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline);
@@ -77,9 +87,11 @@ struct tend_conn {
 	bool     drained;      /* the last read emptied the kernel's buffer: poll before the next */
 	bool     heard;        /* the first byte has come */
 	bool     unread;       /* input was refused or left lying: linger before closing */
+	bool     final_told;   /* that no more input will be waited for */
+	bool     in_pieces;    /* a call gathers input until it has a line */
+	int64_t  pieces_until; /* when it must have it; 0: it has not waited yet */
 	int      broken;       /* the error that ended output, 0: none */
 
-	int64_t opened;   /* when it was accepted; 0: nobody asked yet */
 	int64_t idle;     /* how long a call may wait; CLOCK_NEVER: for ever */
 	int64_t deadline; /* CLOCK_NEVER: none */
 
@@ -101,7 +113,7 @@ void conn_init(struct tend_conn *c);
  * Gives the buffers their first memory, close together, so that a child forked to serve one client
  * finds them there and need not ask for its own. 0 or -ENOMEM.
  */
-int conn_warm(struct tend_conn *c);
+int conn_warm(struct tend_conn *c, bool streams_too);
 /* Frees buffers. The connection is closed. */
 void conn_done(struct tend_conn *c);
 
@@ -154,6 +166,7 @@ int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */
 void conn_stdio_flush(struct tend_conn *c);
+void conn_stdio_reset(struct tend_conn *c);
 void conn_stdio_close(struct tend_conn *c);
 void conn_addr_release(struct tend_conn *c);
 

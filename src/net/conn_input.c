@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -45,6 +46,23 @@ lend(struct tend_conn *c, size_t size, size_t text)
 }
 
 /*
+ * How long this wait may last. The pieces of one line share their time: a client that sends a byte
+ * now and then is as slow as one that sends nothing.
+ */
+static int64_t
+rest_of(struct tend_conn *c, int64_t limit)
+{
+	int64_t now;
+
+	if (!c->in_pieces || limit == CLOCK_NEVER)
+		return limit;
+	now = clock_now();
+	if (c->pieces_until == 0)
+		c->pieces_until = clock_after(now, limit);
+	return c->pieces_until > now ? c->pieces_until - now : 0;
+}
+
+/*
  * Waits until there is input. Output leaves first: the client may be waiting for it before it goes
  * on.
  */
@@ -59,12 +77,12 @@ wait_for_input(struct tend_conn *c, unsigned events)
 	/* A client that cannot be written to any more may still have sent something. */
 	if (!c->heard && c->limits->first_byte > 0 && c->limits->first_byte < limit)
 		limit = c->limits->first_byte;
-	return conn_wait(c, events, limit);
+	return conn_wait(c, events, rest_of(c, limit));
 }
 
 /* Bytes, 0 at the end, -errno; waits while there is nothing. */
 static ssize_t
-receive(struct tend_conn *c, void *into, size_t size)
+receive_or_fail(struct tend_conn *c, void *into, size_t size)
 {
 	int r;
 
@@ -96,6 +114,23 @@ receive(struct tend_conn *c, void *into, size_t size)
 		if ((r = wait_for_input(c, c->want)) < 0)
 			return r;
 	}
+}
+
+/*
+ * The same. What will not get better is told once and is the end of input from then on: a handler
+ * that does not look at errors comes to its end as well.
+ */
+static ssize_t
+receive(struct tend_conn *c, void *into, size_t size)
+{
+	ssize_t n = receive_or_fail(c, into, size);
+
+	if (n != -ECANCELED && !(n == -ETIMEDOUT && conn_expired(c)))
+		return n;
+	if (c->final_told)
+		return 0;
+	c->final_told = true;
+	return n;
 }
 
 int
@@ -145,7 +180,7 @@ tend_read(struct tend_conn *c, void *into, size_t size)
  * ends. Returns the bytes up to and including it; 0 at the end of input with nothing left.
  */
 static ssize_t
-find(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
+find_in_time(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
 	enum tend_until *why)
 {
 	size_t searched = 0;
@@ -177,6 +212,19 @@ find(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
 			return (ssize_t)have;
 		}
 	}
+}
+
+static ssize_t
+find(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
+	enum tend_until *why)
+{
+	ssize_t n;
+
+	c->in_pieces = true;
+	c->pieces_until = 0;
+	n = find_in_time(c, terminator, length, limit, why);
+	c->in_pieces = false;
+	return n;
 }
 
 ssize_t
@@ -233,10 +281,21 @@ tend_read_until(struct tend_conn *c, const char *terminator, size_t limit, char 
 int
 tend_unread(struct tend_conn *c, const void *data, size_t size)
 {
+	char *copy;
+	int r;
+
 	if (c->state != CONN_OPEN)
 		return -ENOTCONN;
+	/* The bytes may be a line that getline() lent, which ends with the loan. */
+	copy = c->taken > 0 ? malloc(size + 1) : NULL;
+	if (c->taken > 0 && copy == NULL)
+		return -ENOMEM;
+	if (copy != NULL)
+		memcpy(copy, data, size);
 	conn_take_back(c);
-	return buf_prepend(&c->in, data, size);
+	r = buf_prepend(&c->in, copy != NULL ? copy : data, size);
+	free(copy);
+	return r;
 }
 
 int

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 
 #include "net/conn.h"
 
@@ -45,6 +46,8 @@ tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out)
 		c->stdio_out = fopencookie(c, "w", writer);
 	if (c->stdio_in == NULL || c->stdio_out == NULL)
 		return -ENOMEM;
+	/* The connection has the buffer: what is written both ways leaves in the order of writing. */
+	setvbuf(c->stdio_out, NULL, _IONBF, 0);
 	if (in != NULL)
 		*in = c->stdio_in;
 	if (out != NULL)
@@ -57,6 +60,20 @@ conn_stdio_flush(struct tend_conn *c)
 {
 	if (c->stdio_out != NULL)
 		fflush(c->stdio_out);
+}
+
+/* For the next client: nothing of this one is left, and the streams are as new. */
+void
+conn_stdio_reset(struct tend_conn *c)
+{
+	if (c->stdio_in != NULL) {
+		__fpurge(c->stdio_in);
+		clearerr(c->stdio_in);
+	}
+	if (c->stdio_out != NULL) {
+		__fpurge(c->stdio_out);
+		clearerr(c->stdio_out);
+	}
 }
 
 void

@@ -1,4 +1,4 @@
-/* Swallowing the input of clients that have been refused. */
+/* Swallowing the input of clients that have heard our last word. */
 #include "net/drain.h"
 
 #include <errno.h>
@@ -65,6 +65,16 @@ drain_start(struct drains *d, int fd)
 	d->list[i].fd = fd;
 	d->list[i].swallowed = 0;
 	tend_timer_start(d->loop, &d->list[i].timer, d->seconds);
+}
+
+size_t
+drains_active(const struct drains *d)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < DRAINS_MAX; i++)
+		n += d->list[i].fd >= 0;
+	return n;
 }
 
 void

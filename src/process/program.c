@@ -265,8 +265,8 @@ struct job {
 	int               signal_seen; /* to be raised again when the program is gone */
 	sigset_t          mask;
 	bool              half_closed; /* the client has finished sending */
-	uint64_t          sent;        /* by the program, when last looked at */
-	int64_t           deadline;    /* of the half-closed client, then of the program's end */
+	uint64_t          moved;       /* bytes between client and program, when last looked at */
+	int64_t           deadline;    /* for progress, then for the program's end */
 	bool              told;        /* TERM was sent */
 	int64_t           half_close_timeout, kill_timeout;
 };
@@ -304,9 +304,9 @@ release_signals(struct job *j)
 	sigprocmask(SIG_SETMASK, &j->mask, NULL);
 }
 
-/* Bytes that have left for a TCP client; 0 where the system does not tell. */
+/* Bytes that a TCP client has sent and been sent; 0 where the system does not tell. */
 static uint64_t
-bytes_sent(const struct tend_conn *c)
+bytes_moved(const struct tend_conn *c)
 {
 	struct tcp_info info;
 	socklen_t size = sizeof(info);
@@ -314,7 +314,7 @@ bytes_sent(const struct tend_conn *c)
 	memset(&info, 0, sizeof(info));
 	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
 		return 0;
-	return info.tcpi_bytes_sent;
+	return info.tcpi_bytes_sent + info.tcpi_bytes_received;
 }
 
 /* The program is to end; it gets a moment to do so in order. */
@@ -327,6 +327,21 @@ tell_program(struct job *j, int signo)
 }
 
 /*
+ * Client and program may be silent for so long together, as the client of any handler may
+ * (idle_timeout). Of local clients the system tells nothing.
+ */
+static void
+expect_progress(struct job *j)
+{
+	int64_t patience = j->half_closed ? j->half_close_timeout : j->c->idle;
+
+	if (j->c->transport->traits & TRANSPORT_LOCAL)
+		return;
+	j->moved = bytes_moved(j->c);
+	j->deadline = patience == CLOCK_NEVER ? CLOCK_NEVER : clock_after(clock_now(), patience);
+}
+
+/*
  * A client that has finished sending may be waiting for a long answer, or be gone: TCP does not say
  * which until something is sent to it. So the program goes on for as long as it makes progress. A
  * local client that is gone says so by itself.
@@ -335,28 +350,18 @@ static void
 client_half_closed(struct job *j)
 {
 	j->half_closed = true;
-	if (j->c->transport->traits & TRANSPORT_LOCAL)
-		return;
-	j->sent = bytes_sent(j->c);
-	j->deadline = clock_after(clock_now(), j->half_close_timeout);
+	expect_progress(j);
 }
 
 static void
 deadline_passed(struct job *j)
 {
-	uint64_t sent;
-
-	if (j->told) {
+	if (j->told)
 		tell_program(j, SIGKILL);
-		return;
-	}
-	sent = bytes_sent(j->c);
-	if (sent == j->sent) {
+	else if (bytes_moved(j->c) == j->moved)
 		tell_program(j, SIGTERM);
-		return;
-	}
-	j->sent = sent;
-	j->deadline = clock_after(clock_now(), j->half_close_timeout);
+	else
+		expect_progress(j);
 }
 
 static bool
@@ -398,6 +403,8 @@ watch_once(struct job *j)
 		until = now + ASK_AGAIN;
 	if (poll(fds, 3, clock_poll_timeout(now, until)) < 0)
 		return;
+	if (fds[2].revents != 0 && j->signal_fd < 0)
+		conn_read_interrupts(fds[2].fd);
 	if (!j->told && (told_to_stop(j) || conn_expired(j->c) ||
 	    (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))))
 		tell_program(j, SIGTERM);
@@ -410,15 +417,17 @@ watch_once(struct job *j)
 static int
 watch_program(struct job *j)
 {
+	siginfo_t ended = { .si_pid = 0 };
 	int status = 0;
-	pid_t ended;
 
-	while ((ended = waitpid(j->pid, &status, WNOHANG)) == 0)
+	while (waitid(P_PID, (id_t)j->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    ended.si_pid == 0)
 		watch_once(j);
-	/* What the program left running belongs to a client that is gone. */
+	/* What the program left running belongs to a client that is gone. Before it is reaped: the
+	   number of its group is nobody else's until then. */
 	if (j->told)
 		kill(-j->pid, SIGKILL);
-	return ended == j->pid ? status : -ECHILD;
+	return waitpid(j->pid, &status, 0) == j->pid ? status : -ECHILD;
 }
 
 static int64_t
@@ -441,6 +450,7 @@ run_program(struct tend_conn *c, char *const argv[], char *const env[],
 	int r;
 
 	hold_signals(&j);
+	expect_progress(&j);
 	j.pid = start_program(c->fd, argv, env, options->stderr_to_log);
 	r = j.pid;
 	if (j.pid > 0) {
@@ -459,7 +469,6 @@ int
 tend_conn_exec(struct tend_conn *c, char *const argv[], const struct tend_exec *options)
 {
 	static const struct tend_exec defaults;
-	static const struct timeval for_ever;
 	struct environment env = { NULL, 0, 0 };
 	int r;
 
@@ -475,9 +484,6 @@ tend_conn_exec(struct tend_conn *c, char *const argv[], const struct tend_exec *
 		return r;
 	r = make_environment(&env, c, options->environment);
 	if (r == 0) {
-		/* A program expects its descriptors to wait for as long as it takes. */
-		setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever));
-		setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &for_ever, sizeof(for_ever));
 		r = run_program(c, argv, env.list, options);
 	}
 	environment_done(&env);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "net/drain.h"
 #include "server/child.h"
 #include "server/hooks.h"
 #include "server/serve.h"
@@ -47,6 +48,7 @@ struct acceptor {
 	int64_t             born, last_served; /* 0: nobody yet */
 	struct tend_timer   pause;   /* running: starved, the listeners are left alone */
 	struct tend_watch   lifeline;
+	struct drains       drains;  /* clients served, but perhaps still sending */
 	int                 broken;
 };
 
@@ -359,6 +361,9 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 		a->inlets[i].ready = true;
 		tend_watch_init(&a->inlets[i].watch, listener_ready, &a->inlets[i]);
 	}
+	drains_init(&a->drains, srv->loop, srv->settings.value.linger_timeout);
+	srv->drains = &a->drains;
+	serve_open_mood(srv, true);
 	tend_timer_init(&a->pause, pause_over, a);
 	tend_watch_init(&a->lifeline, parent_gone, a);
 	if (srv->lifeline >= 0)
@@ -366,14 +371,42 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 	return 0;
 }
 
+/* Clients whose last answer is still on its way are not cut off by our end. */
+static void
+close_drains(struct acceptor *a)
+{
+	struct tend_server *srv = a->srv;
+
+	while (srv->stop != STOP_NOW && drains_active(&a->drains) > 0 &&
+	    tend_loop_turn(srv->loop, -1) == 0)
+		;
+	drains_done(&a->drains);
+	srv->drains = NULL;
+}
+
 static void
 close_acceptor(struct acceptor *a)
 {
 	watch_stop(a);
 	pass_turn(a);
+	close_drains(a);
 	tend_timer_stop(&a->pause);
 	tend_watch_stop(&a->lifeline);
 	free(a->inlets);
+}
+
+static void
+serve_taken(struct acceptor *a, const struct inlet *s, int fd, const struct addr *peer)
+{
+	struct tend_server *srv = a->srv;
+
+	if (srv->board != NULL)
+		child_busy(srv);
+	serve_connection(srv, fd, s->listener, peer);
+	if (srv->board != NULL)
+		child_waiting(srv);
+	if (srv->policy.worker_idle > 0 || srv->policy.titles)
+		a->last_served = clock_now();
 }
 
 /* One round: accept and serve, or wait. 0 to go on. */
@@ -397,17 +430,31 @@ accept_round(struct acceptor *a)
 	pass_turn(a);
 	hope_for_another(a, s);
 	look_at_the_others(a, s);
-	if (srv->board != NULL)
-		child_busy(srv);
-	serve_connection(srv, fd, s->listener, &peer);
-	if (srv->board != NULL)
-		child_waiting(srv);
-	if (srv->policy.worker_idle > 0 || srv->policy.titles)
-		a->last_served = clock_now();
+	serve_taken(a, s, fd, &peer);
 	/* Signals and timers are looked at when there is one, and now and then in any case. */
 	if (loop_signal_seen(srv->loop) || srv->requests % ACCEPT_BATCH == 0)
 		return tend_loop_turn(srv->loop, 0) < 0 ? -EIO : 0;
 	return 0;
+}
+
+/*
+ * The kernel may have woken us, and nobody else, for a client in the same turn that told us to end.
+ * Whoever was waiting then is served; others have woken others.
+ */
+static void
+serve_the_last(struct acceptor *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->count; i++) {
+		struct addr peer;
+		int fd = a->turns == NULL || a->turns->how == SERIALIZE_NONE || a->turns->held
+		    ? accept_one(a->inlets[i].listener, &peer)
+		    : -EAGAIN;
+
+		if (fd >= 0)
+			serve_taken(a, &a->inlets[i], fd, &peer);
+	}
 }
 
 int
@@ -418,6 +465,8 @@ accept_loop(struct tend_server *srv, unsigned long max_requests, struct serializ
 
 	while (r == 0 && srv->stop == STOP_NOT && (max_requests == 0 || srv->requests < max_requests))
 		r = accept_round(&a);
+	if (r == 0 && srv->stop != STOP_NOW)
+		serve_the_last(&a);
 	close_acceptor(&a);
 	return r;
 }

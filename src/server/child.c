@@ -39,12 +39,13 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 	struct master *m = srv->master;
 	size_t i;
 
-	if (child_hears_signals(srv, kind))
-		signals_reset_child(srv);
-	else
-		signals_reset_guest(srv);
+	signals_reset_child(srv, child_hears_signals(srv, kind));
 	loop_abandon(srv->loop);
 	srv->loop = NULL;
+	/* Of socket files: only the parent removes them, and they are a way out of a chroot. */
+	for (i = 0; i < srv->listener_count; i++)
+		if (srv->listeners[i].directory >= 0)
+			close(srv->listeners[i].directory);
 	for (i = 0; i < m->children.count; i++)
 		if (m->children.list[i].channel >= 0)
 			close(m->children.list[i].channel);
@@ -105,8 +106,7 @@ child_run(struct tend_server *srv, const struct birth *birth, master_child_fn bo
 	/* A worker has nothing to gain from set-user-id programs, and an intruder has. */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	status = body(srv, data);
-	if (__fpending(stdout) > 0)
-		fflush(stdout);
+	fflush(NULL);
 	/* Not exit(): what the application registered with atexit() is the parent's to run. */
 	_exit(status);
 }

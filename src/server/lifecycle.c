@@ -11,13 +11,13 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "server/hooks.h"
 #include "server/personality.h"
+#include "server/serve.h"
 #include "server/waiter.h"
 
 #define DEFAULT_PORT "20203"
@@ -134,6 +134,19 @@ check_hooks(struct tend_server *srv)
 	return server_fail(srv, EX_SOFTWARE, -EINVAL,
 	    "the service %s has no hook `process`, which server_type %s needs", srv->name,
 	    srv->personality->name);
+}
+
+int
+lifecycle_refresh(struct tend_server *srv)
+{
+	int r = 0;
+
+	take_policy(srv);
+	take_limits(srv);
+	srv->log.level = srv->settings.value.log_level;
+	if (srv->personality->prepare != NULL)
+		r = srv->personality->prepare(srv);
+	return r == 0 ? check_access(srv) : r;
 }
 
 int
@@ -316,22 +329,6 @@ ipv_text(unsigned ipv)
 	return ipv == IPV_4 ? "4" : ipv == IPV_6 ? "6" : "*";
 }
 
-/*
- * For handlers that use standard input and output, which the connection's deadlines do not reach:
- * accepted sockets inherit these from their listener.
- */
-static void
-bound_stdio_waits(const struct tend_server *srv, int fd)
-{
-	double idle = srv->settings.value.idle_timeout;
-	struct timeval t = { .tv_sec = (time_t)idle };
-
-	if (idle <= 0)
-		return;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
-}
-
 static void
 log_binding(struct tend_server *srv, const struct endpoint *ep)
 {
@@ -395,10 +392,8 @@ bind_request(struct tend_server *srv, size_t first)
 	if (r < 0)
 		return r;
 	error_clear(&srv->error);
-	for (i = first; i < end; i++) {
-		bound_stdio_waits(srv, srv->listeners[i].fd);
+	for (i = first; i < end; i++)
 		log_bound(srv, &srv->listeners[i]);
-	}
 	srv->listener_count = end;
 	return 0;
 }
@@ -415,6 +410,7 @@ bind_all(struct tend_server *srv)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	while (r == 0 && srv->listener_count < srv->endpoints.count)
 		r = bind_request(srv, srv->listener_count);
+	srv->bound = true;
 	return r;
 }
 
@@ -479,6 +475,28 @@ drop_privileges(struct tend_server *srv)
 }
 
 static int
+open_personality(struct tend_server *srv)
+{
+	const struct personality *p = srv->personality;
+
+	if (p->state_size > 0) {
+		srv->personality_state = calloc(1, p->state_size);
+		if (srv->personality_state == NULL)
+			return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	}
+	return p->open != NULL ? p->open(srv) : 0;
+}
+
+static void
+close_personality(struct tend_server *srv)
+{
+	if (srv->personality->close != NULL)
+		srv->personality->close(srv);
+	free(srv->personality_state);
+	srv->personality_state = NULL;
+}
+
+static int
 get_ready(struct tend_server *srv)
 {
 	if (srv->log.path != NULL)
@@ -509,7 +527,8 @@ static const struct phase {
 	{ announce, NO_HOOK },
 	{ find_endpoints, NO_HOOK },
 	{ bind_all, HOOK(bound) },
-	{ drop_privileges, HOOK(ready) },
+	{ drop_privileges, NO_HOOK },
+	{ open_personality, HOOK(ready) },
 	{ get_ready, NO_HOOK },
 	{ loop, NO_HOOK },
 };
@@ -566,10 +585,13 @@ close_all(struct tend_server *srv)
 
 	lifecycle_begin_close(srv);
 	hook_parent(srv, srv->hooks->children_gone);
+	close_personality(srv);
+	/* Before the pid file: a script that starts the next server when it is gone finds the ports
+	   free. */
+	lifecycle_close_listeners(srv);
 	if (srv->pidfile.fd >= 0 && pidfile_remove(&srv->pidfile, &e) < 0)
 		tend_log(srv, TEND_LOG_WARNING, "%s", e.text);
 	pidfile_close(&srv->pidfile);
-	lifecycle_close_listeners(srv);
 	endpoints_done(&srv->endpoints);
 	conn_done(&srv->conn);
 	if (srv->loop != NULL) {
@@ -577,6 +599,7 @@ close_all(struct tend_server *srv)
 		tend_loop_free(srv->loop);
 		srv->loop = NULL;
 	}
+	serve_restore_stdio(srv);
 	if (srv->null_fd >= 0)
 		close(srv->null_fd);
 	srv->null_fd = -1;
@@ -612,7 +635,7 @@ lifecycle_run(struct tend_server *srv)
 	int r = 0;
 
 	srv->stop = STOP_NOT;
-	srv->closing = false;
+	srv->closing = srv->bound = false;
 	srv->caller_told = false;
 	srv->listeners_gone = false;
 	srv->parent = getpid();

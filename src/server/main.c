@@ -86,7 +86,10 @@ refuse_leftovers(struct tend_server *srv)
 static int
 run(struct tend_server *srv, int argc, char **argv, const struct wishes *w)
 {
-	int r = tend_server_configure(srv, argc, argv);
+	int r;
+
+	srv->strict = w->check;
+	r = tend_server_configure(srv, argc, argv);
 
 	if (r == 0 && argv != NULL)
 		r = refuse_leftovers(srv);

@@ -85,7 +85,8 @@ master_open(struct tend_server *srv, unsigned children)
 	m->recounted = m->polled = m->dequeued = m->idle_since = now;
 	srv->master = m;
 	/* Twice what is allowed now, for TTIN, for those that are leaving, and for the dequeuers. */
-	r = open_board(srv, 2 * children + 64 + (unsigned)config->max_dequeue);
+	m->dequeue_room = (unsigned)config->max_dequeue;
+	r = open_board(srv, 2 * children + 64 + m->dequeue_room);
 	if (r < 0)
 		return r;
 	if (pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -99,6 +100,12 @@ master_open(struct tend_server *srv, unsigned children)
 	tend_log(srv, TEND_LOG_INFO, "Workers take turns at accept by: %s (option serialize)",
 	    serialize_name(how));
 	return 0;
+}
+
+unsigned
+master_room(const struct tend_server *srv)
+{
+	return board_slots(srv->board) - srv->master->dequeue_room;
 }
 
 void
@@ -242,8 +249,10 @@ record_birth(struct tend_server *srv, const struct birth *birth, pid_t pid)
 		close(birth->channel[1]);
 		listen_to_child(srv, child, birth->channel[0]);
 	}
+	/* A child for a client is a success by being there; a worker has to prove itself. */
+	if (birth->kind == TEND_CHILD_FORK)
+		backoff_succeeded(&srv->master->backoff);
 	tend_log(srv, TEND_LOG_DEBUG, "Started child %ld", (long)pid);
-	hook_child_born(srv, pid, birth->kind);
 }
 
 pid_t
@@ -259,8 +268,7 @@ master_spawn(struct tend_server *srv, enum tend_child_kind kind, unsigned left, 
 		return spawn_failed(srv, r);
 	hook_before_spawn(srv, kind, left);
 	/* What the parent has not written yet must not be written twice. */
-	if (__fpending(stdout) > 0)
-		fflush(stdout);
+	fflush(NULL);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &birth.mask);
 	/* Said here, where it costs nothing: the child would copy a page to say it. */
@@ -276,6 +284,8 @@ master_spawn(struct tend_server *srv, enum tend_child_kind kind, unsigned left, 
 		undo_birth(srv, &birth);
 		return spawn_failed(srv, r);
 	}
+	/* Children are reaped from the loop: this one's death is told later than its birth. */
+	hook_child_born(srv, pid, kind);
 	return pid;
 }
 
@@ -393,7 +403,7 @@ log_death(struct tend_server *srv, pid_t pid, int status)
 
 /* Children that die as soon as they start are not started again at full speed. */
 static void
-judge_death(struct tend_server *srv, const struct child *child, int status)
+judge_death(struct tend_server *srv, const struct child *child)
 {
 	struct backoff *b = &srv->master->backoff;
 	int64_t now = clock_now();
@@ -401,9 +411,10 @@ judge_death(struct tend_server *srv, const struct child *child, int status)
 
 	if (srv->stop != STOP_NOT || child->kind != TEND_CHILD_WORKER || child->leaving)
 		return;
+	/* Whatever its status: one that comes and goes without a client serves nobody. */
 	if (!young || board_served_by(srv->board, child->slot) > 0) {
 		backoff_succeeded(b);
-	} else if (status != 0) {
+	} else {
 		backoff_failed(b, now);
 		if (b->until == now + b->pause)
 			tend_log(srv, TEND_LOG_WARNING,
@@ -426,7 +437,7 @@ bury(struct tend_server *srv, pid_t pid, int status)
 	if (srv->stop == STOP_NOT || WIFEXITED(status))
 		log_death(srv, pid, status);
 	hear_last_words(srv, child);
-	judge_death(srv, child, status);
+	judge_death(srv, child);
 	serialize_died(&m->turns, pid);
 	/* It may have been killed after it marked us as woken and before it woke us. */
 	if (WIFSIGNALED(status))

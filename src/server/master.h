@@ -24,6 +24,7 @@ typedef int (*master_child_fn)(struct tend_server *srv, void *data);
 struct master {
 	struct children   children;
 	struct serialize  turns;
+	unsigned          dequeue_room; /* slots of the board kept for dequeue children */
 	struct backoff    backoff;  /* forks refused, children that died young */
 	struct tend_watch wake;     /* the board's */
 	int               lifeline[2]; /* children hold [0]; it ends when we do */
@@ -37,6 +38,9 @@ struct master {
 /* Makes the board with room for `children`, the lifeline and the turns. After privileges are gone. */
 int  master_open(struct tend_server *srv, unsigned children);
 void master_close(struct tend_server *srv);
+
+/* For how many children that serve the board has room, whatever max_servers has become. */
+unsigned master_room(const struct tend_server *srv);
 
 /* Loops until told to stop and until the last child is gone. */
 int  master_loop(struct tend_server *srv, master_manage_fn manage);

@@ -21,8 +21,14 @@ struct personality {
 	const char *const *defaults;
 	/* Options are known, nothing is bound: check and complete them. May be NULL. */
 	int (*prepare)(struct tend_server *srv);
+	/* Zeroed memory of this size is srv->personality_state from open to close. */
+	size_t state_size;
+	/* Privileges are dropped: makes all that can fail, before the server says it is ready. May be
+	   NULL; close is called after it in any case. */
+	int (*open)(struct tend_server *srv);
 	/* Serves until told to stop. */
 	int (*loop)(struct tend_server *srv);
+	void (*close)(struct tend_server *srv);
 	/* TTIN and TTOU: one server more or fewer. NULL: the signals are ignored. */
 	void (*resize)(struct tend_server *srv, int by);
 };

@@ -12,8 +12,124 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "loop/loop.h"
+#include "net/drain.h"
 #include "server/hooks.h"
+#include "server/personality.h"
+
+/* ---- standard input and output ---- */
+
+/*
+ * Where this process was not made to serve, its own standard input and output are kept, to be given
+ * back when the server ends.
+ */
+static void
+keep_stdio(struct tend_server *srv)
+{
+	if (srv->role != ROLE_PARENT || srv->kept_stdin >= 0)
+		return;
+	srv->kept_stdin = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	srv->kept_stdout = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
+void
+serve_restore_stdio(struct tend_server *srv)
+{
+	if (srv->kept_stdin >= 0) {
+		dup2(srv->kept_stdin, STDIN_FILENO);
+		close(srv->kept_stdin);
+	}
+	if (srv->kept_stdout >= 0) {
+		dup2(srv->kept_stdout, STDOUT_FILENO);
+		close(srv->kept_stdout);
+	}
+	srv->kept_stdin = srv->kept_stdout = -1;
+}
+
+/*
+ * The streams become the connection's own, so that printf and fgets go through its buffers and obey
+ * its deadlines. Where they may not be assigned, they keep their descriptors and must not hold what
+ * is another's.
+ */
+static void
+bind_streams(struct tend_server *srv, struct tend_conn *c)
+{
+#if HAVE_ASSIGNABLE_STDIO
+	FILE *in, *out;
+
+	if (tend_conn_stdio(c, &in, &out) < 0)
+		return;
+	srv->own_stdin = stdin;
+	srv->own_stdout = stdout;
+	stdin = in;
+	stdout = out;
+#else
+	(void)c;
+	srv->own_stdin = stdin;
+	srv->own_stdout = stdout;
+	fflush(stdout);
+	__fpurge(stdin);
+	clearerr(stdin);
+#endif
+}
+
+static void
+unbind_streams(struct tend_server *srv)
+{
+#if HAVE_ASSIGNABLE_STDIO
+	if (srv->own_stdin != NULL) {
+		stdin = srv->own_stdin;
+		stdout = srv->own_stdout;
+	}
+#else
+	fflush(stdout);
+	__fpurge(stdin);
+	clearerr(stdin);
+	clearerr(stdout);
+#endif
+	srv->own_stdin = srv->own_stdout = NULL;
+}
+
+/*
+ * Descriptors 0 and 1 become the client, so that child programs reach it too (NS-CIO-01). Not for
+ * transports whose bytes are not the client's.
+ */
+static void
+bind_stdio(struct tend_server *srv, struct tend_conn *c)
+{
+	if (srv->settings.value.no_client_stdout || (c->transport->traits & TRANSPORT_WRAPPED))
+		return;
+	keep_stdio(srv);
+	if (dup2(c->fd, STDIN_FILENO) < 0 || dup2(c->fd, STDOUT_FILENO) < 0)
+		return;
+	srv->stdio_bound = true;
+	bind_streams(srv, c);
+}
+
+/* The null device takes the client's place before the client is let go of (NS-CIO-02). */
+static void
+unbind_stdio(struct tend_conn *c)
+{
+	struct tend_server *srv = c->server;
+
+	if (!srv->stdio_bound)
+		return;
+	srv->stdio_bound = false;
+	unbind_streams(srv);
+	dup2(srv->null_fd, STDIN_FILENO);
+	dup2(srv->null_fd, STDOUT_FILENO);
+}
+
+static void
+drain(void *data, int fd)
+{
+	struct tend_server *srv = data;
+
+	drain_start(srv->drains, fd);
+}
+
+/* ---- how calls wait ---- */
 
 /*
  * Who ends after this client does not keep the door open for others, who would wait in vain
@@ -52,38 +168,9 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 		.interrupt_fd = interruptible ? loop_signal_fd(srv->loop) : -1,
 		.cancelled = interruptible ? cancelled : NULL,
 		.data = srv,
+		.closing = unbind_stdio,
+		.drain = srv->drains != NULL ? drain : NULL,
 	};
-}
-
-/* ---- standard input and output ---- */
-
-/*
- * Descriptors 0 and 1 become the client, so that printf, fgets and child programs reach it
- * (NS-CIO-01). Not for transports whose bytes are not the client's.
- */
-static void
-bind_stdio(struct tend_server *srv, const struct tend_conn *c)
-{
-	if (srv->settings.value.no_client_stdout || (c->transport->traits & TRANSPORT_WRAPPED))
-		return;
-	if (dup2(c->fd, STDIN_FILENO) < 0 || dup2(c->fd, STDOUT_FILENO) < 0)
-		return;
-	srv->stdio_bound = true;
-}
-
-/* The null device takes the client's place; the streams forget what they hold (NS-CIO-02). */
-static void
-unbind_stdio(struct tend_server *srv)
-{
-	if (!srv->stdio_bound)
-		return;
-	srv->stdio_bound = false;
-	fflush(stdout);
-	__fpurge(stdin);
-	clearerr(stdin);
-	clearerr(stdout);
-	dup2(srv->null_fd, STDIN_FILENO);
-	dup2(srv->null_fd, STDOUT_FILENO);
 }
 
 /* ---- the steps ---- */
@@ -92,7 +179,8 @@ unbind_stdio(struct tend_server *srv)
 static void
 log_connect(struct tend_server *srv, struct tend_conn *c)
 {
-	if (!logger_wants(&srv->log, TEND_LOG_INFO))
+	if (!logger_wants(&srv->log, TEND_LOG_INFO) ||
+	    (srv->personality->traits & PERSONALITY_NO_BIND))
 		return;
 	if (c->transport->traits & TRANSPORT_LOCAL)
 		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Socket: \"%s\"", tend_conn_proto(c),
@@ -110,8 +198,10 @@ is_allowed(struct tend_server *srv, struct tend_conn *c)
 	const struct tend_hooks *hooks = srv->hooks;
 
 	if (!access_is_open(srv->access) && !(c->transport->traits & TRANSPORT_LOCAL)) {
+		struct sockaddr_storage peer;
+		socklen_t length = tend_peer_sockaddr(c, &peer);
 		struct access_verdict v =
-		    access_check(srv->access, &c->peer.u.any, c->peer.length, NULL);
+		    access_check(srv->access, (struct sockaddr *)&peer, length, NULL);
 
 		if (!v.allowed) {
 			tend_log(srv, TEND_LOG_NOTICE, "Denied %s: %s", tend_peer(c), v.reason);
@@ -185,7 +275,6 @@ serve_opened(struct tend_server *srv)
 		serve_client(srv, c);
 	else
 		refuse_handshake(srv, c, r);
-	unbind_stdio(srv);
 	conn_close(c);
 	tell_closed(srv, c);
 }
@@ -217,6 +306,16 @@ serve_part(struct tend_server *srv)
 {
 	conn_leave(&srv->conn);
 	conn_release(&srv->conn);
+}
+
+void
+serve_abandon(struct tend_server *srv)
+{
+	conn_leave(&srv->conn);
+	if (srv->policy.accepted_in_parent)
+		tell_closed(srv, &srv->conn);
+	else
+		conn_release(&srv->conn);
 }
 
 int

@@ -4,6 +4,9 @@
 
 #include "server/server.h"
 
+/* In the end: the process has its own standard input and output again. */
+void serve_restore_stdio(struct tend_server *srv);
+
 /* How blocking calls of this process wait; after signals are open, again after a fork. */
 void serve_open_mood(struct tend_server *srv, bool interruptible);
 
@@ -27,6 +30,8 @@ void serve_opened(struct tend_server *srv);
 void serve_meet(struct tend_server *srv, int fd, const struct listener *from,
 	const struct addr *peer);
 void serve_part(struct tend_server *srv);
+/* No child could be had: the client sees the end, the service the hook `closed`. */
+void serve_abandon(struct tend_server *srv);
 int  serve_refuse(struct tend_server *srv);
 
 #endif

@@ -94,6 +94,7 @@ tend_server_new(const struct tend_service *service)
 	srv->hooks = &service->hooks;
 	srv->name = service->name != NULL ? strdup(service->name) : default_name();
 	srv->null_fd = srv->parent_channel = srv->lifeline = -1;
+	srv->kept_stdin = srv->kept_stdout = -1;
 	srv->parent = getpid();
 	logger_init(&srv->log);
 	if (srv->hooks->log != NULL) {
@@ -167,7 +168,7 @@ read_sources(struct tend_server *srv, int argc, char **argv)
 	if (file != NULL && file[0] != '\0') {
 		char *path = strdup(file);
 
-		r = path != NULL ? options_from_file(o, path, false, e) : -ENOMEM;
+		r = path != NULL ? options_from_file(o, path, srv->strict, e) : -ENOMEM;
 		free(path);
 	}
 	return r;
@@ -209,6 +210,7 @@ tend_server_run(struct tend_server *srv)
 	if (srv->running)
 		return server_fail(srv, EX_SOFTWARE, -EBUSY, "the server is running");
 	srv->running = true;
+	error_clear(&srv->error);
 	r = lifecycle_run(srv);
 	srv->running = false;
 	return r;
@@ -234,6 +236,26 @@ tend_log(struct tend_server *srv, enum tend_log_level level, const char *format,
 
 /* ---- configuration ---- */
 
+/* What the start has used already cannot be changed by being said anew. */
+static bool
+is_settled(const struct tend_server *srv, const char *name)
+{
+	static const char *const by_start[] = { "conf_file", "log_file", "pid_file", "background",
+		"setsid" };
+	static const char *const by_binding[] = { "port", "host", "proto", "ipv", "listen",
+		"server_type", "personality", "user", "group", "chroot", "serialize", "lock_file",
+		"child_communication", "sig_passthrough" };
+	size_t i;
+
+	for (i = 0; srv->running && i < sizeof(by_start) / sizeof(by_start[0]); i++)
+		if (strcmp(name, by_start[i]) == 0)
+			return true;
+	for (i = 0; srv->bound && i < sizeof(by_binding) / sizeof(by_binding[0]); i++)
+		if (strcmp(name, by_binding[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 set_while_running(struct tend_server *srv, const char *name, const char *value)
 {
@@ -243,8 +265,8 @@ set_while_running(struct tend_server *srv, const char *name, const char *value)
 
 	if (r == 0)
 		r = options_resolve(srv->options, &srv->settings, &srv->error);
-	if (r == 0 && srv->personality->prepare != NULL)
-		r = srv->personality->prepare(srv);
+	if (r == 0)
+		r = srv->bound ? lifecycle_refresh(srv) : lifecycle_check(srv);
 	if (r == 0)
 		return 0;
 	/* As if it had never been asked for, in the service's own variables too. */
@@ -267,6 +289,9 @@ tend_server_set(struct tend_server *srv, const char *name, const char *value)
 	if (!srv->configured)
 		return server_fail(srv, EX_SOFTWARE, -EINVAL,
 		    "tend_server_set(%s) before tend_server_configure(); use the hook `configure`", name);
+	if (is_settled(srv, name))
+		return server_fail(srv, EX_SOFTWARE, -EBUSY,
+		    "option %s cannot be changed any more: the server has used it", name);
 	return set_while_running(srv, name, value);
 }
 
@@ -317,7 +342,8 @@ tend_server_stop(struct tend_server *srv)
 		return;
 	}
 	tend_worker_retire(srv);
-	if (!srv->settings.value.no_close_by_child)
+	/* The number may be another's by now. */
+	if (!srv->settings.value.no_close_by_child && getppid() == srv->parent)
 		kill(srv->parent, SIGINT);
 }
 
@@ -465,6 +491,8 @@ tend_tell_parent(struct tend_server *srv, const void *data, size_t size)
 {
 	if (srv->role != ROLE_CHILD || srv->parent_channel < 0)
 		return -ENOTCONN;
+	if (size == 0)
+		return -EINVAL;
 	if (size > 4096)
 		return -EMSGSIZE;
 	if (send(srv->parent_channel, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)

@@ -22,6 +22,7 @@
 #include "process/pidfile.h"
 #include "process/privileges.h"
 
+struct drains;
 struct master;
 struct personality;
 
@@ -72,6 +73,9 @@ struct tend_server {
 	struct tend_conn conn;
 	int              null_fd;     /* the null device, open from before a chroot */
 	bool             stdio_bound; /* descriptors 0 and 1 are the client */
+	FILE            *own_stdin, *own_stdout;   /* while they are */
+	int              kept_stdin, kept_stdout;  /* from before the first client; -1 */
+	struct drains   *drains;      /* where clients are let go of; NULL: by waiting */
 	bool             listeners_gone; /* of this process, although it still serves */
 	int64_t          accept_error_logged;
 
@@ -91,6 +95,7 @@ struct tend_server {
 	char                      *name;
 	bool                       configured; /* tend_server_configure() succeeded */
 	bool                       in_configure_hook;
+	bool                       strict; /* an unknown key of the conf file is an error */
 
 	/* lifecycle.c: what the phases of the start have made */
 	const struct personality *personality;
@@ -106,6 +111,7 @@ struct tend_server {
 	struct conn_limits        limits;
 	struct policy             policy;
 	bool                      running;
+	bool                      bound;   /* the phase of binding is over */
 	bool                      closing; /* the hook `stopping` has run */
 	bool                      caller_told; /* of the error: main() need not say it again */
 
@@ -131,6 +137,9 @@ void server_fatal(struct tend_server *srv);
 /* Checks all that can be known before anything is bound or detached (NS-FLW-05). */
 int lifecycle_check(struct tend_server *srv);
 
+/* After an option was changed at work: takes over what can be changed then. */
+int lifecycle_refresh(struct tend_server *srv);
+
 /* The whole life: every phase, the loop, the close. */
 int lifecycle_run(struct tend_server *srv);
 
@@ -149,9 +158,9 @@ int signals_open_worker(struct tend_server *srv);
 /* Parent: dispositions as they were before. */
 void signals_close(struct tend_server *srv);
 /* In a child, all signals blocked: nothing of the parent's handling is left. */
-void signals_reset_child(struct tend_server *srv);
-/* The same for a child that serves one client and has no loop. */
-void signals_reset_guest(const struct tend_server *srv);
+void signals_reset_child(const struct tend_server *srv, bool will_hear);
+/* Of TERM and INT the second ends the process at once, for those who have no master. */
+void signals_make_second_final(void);
 /* A client that is gone is an error of a write, not the end of a process (NS-CIO-10). */
 void signals_ignore_pipe(struct tend_server *srv);
 void signals_restore_pipe(struct tend_server *srv);

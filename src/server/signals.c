@@ -292,38 +292,43 @@ signals_restore_pipe(struct tend_server *srv)
 /*
  * TTIN and TTOU are ignored: they are the parent's, and their default would stop the child
  * (NS-SIG-21). CHLD gets its default, so that handlers can have children of their own (NW-71).
+ * USR1 and USR2 do not kill a child that has no ear for them. Nothing is written to memory: a
+ * child for one client would pay with a copy of each page.
  */
 void
-signals_reset_child(struct tend_server *srv)
-{
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-
-	loop_default_signals(srv->loop);
-	sigaction(SIGTTIN, &ignore, NULL);
-	sigaction(SIGTTOU, &ignore, NULL);
-	srv->signal_count = 0;
-}
-
-/*
- * A child for one client needs no signals as events: those that end the parent end it. Nothing is
- * written to memory here, which would cost such a child a copy of each page.
- */
-void
-signals_reset_guest(const struct tend_server *srv)
+signals_reset_child(const struct tend_server *srv, bool will_hear)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
 	size_t i;
 
+	for (i = 0; i < srv->passthrough_count; i++)
+		sigaction(srv->passthrough[i], &normal, NULL);
 	for (i = 0; i < COUNT(for_parent); i++) {
 		int signo = for_parent[i].signo;
-		bool spared = signo == SIGTTIN || signo == SIGTTOU || signo == SIGUSR1 ||
-		    signo == SIGUSR2;
+		bool spared = signo == SIGTTIN || signo == SIGTTOU ||
+		    (!will_hear && (signo == SIGUSR1 || signo == SIGUSR2));
 
 		sigaction(signo, spared ? &ignore : &normal, NULL);
 	}
-	for (i = 0; i < srv->passthrough_count; i++)
-		if (srv->passthrough[i] != SIGUSR1 && srv->passthrough[i] != SIGUSR2)
-			sigaction(srv->passthrough[i], &normal, NULL);
+}
+
+/*
+ * Where nobody watches over the process, a handler that computes for ever would keep it from
+ * ending: the second TERM or INT ends it whatever it does.
+ */
+void
+signals_make_second_final(void)
+{
+	static const int final[] = { SIGTERM, SIGINT };
+	size_t i;
+
+	for (i = 0; i < COUNT(final); i++) {
+		struct sigaction act;
+
+		sigaction(final[i], NULL, &act);
+		act.sa_flags |= (int)SA_RESETHAND;
+		sigaction(final[i], &act, NULL);
+	}
 }
 
 bool
@@ -333,5 +338,6 @@ signals_stop_requested(struct tend_server *srv)
 		return true;
 	loop_signals_collect(srv->loop);
 	return loop_signal_pending(srv->loop, SIGTERM) || loop_signal_pending(srv->loop, SIGINT) ||
-	    (srv->role == ROLE_CHILD && loop_signal_pending(srv->loop, SIGQUIT));
+	    ((srv->role == ROLE_CHILD || (srv->personality->traits & PERSONALITY_NO_BIND)) &&
+		loop_signal_pending(srv->loop, SIGQUIT));
 }

@@ -41,15 +41,18 @@ def start_pool(start, personality, count, *more, **options):
 
 def wait_for_workers(server, count, timeout=tend.DEADLINE):
     """Waits until there are exactly so many; returns their pids."""
+    found = []
+
     def enough():
-        found = server.children()
-        return found if len(found) == count else None
+        found[:] = server.children()
+        return len(found) == count
 
     try:
-        return eventually(enough, timeout)
+        eventually(enough, timeout)
+        return found
     except AssertionError:
         raise AssertionError(f'not {count} workers within {timeout:.1f} s but '
-                             f'{server.children()}\n{server.log()}') from None
+                             f'{found}\n{server.log()}') from None
 
 
 # ---- clients ----
@@ -101,10 +104,11 @@ def close_all(clients):
 class Storm:
     """conn_storm in the background: each client sends a line and wants it back."""
 
-    def __init__(self, server, *more, seconds=None, connections=None, concurrency=4, line='storm'):
-        host, port = server.address
-        self.allowed = (seconds or 0) + 3 * tend.DEADLINE
-        argv = [tend.find_program('conn_storm'), f'{host}:{port}', '--concurrency', concurrency,
+    def __init__(self, server, *more, seconds=None, connections=None, concurrency=4, line='storm',
+                 target=None):
+        self.allowed = (seconds or 0) + (connections or 0) / 500 * tend.SLOW + 3 * tend.DEADLINE
+        target = target or '%s:%d' % server.address
+        argv = [tend.find_program('conn_storm'), target, '--concurrency', concurrency,
                 *(['--seconds', seconds] if seconds else []),
                 *(['--connections', connections] if connections else []),
                 *(['--send', line + '\\n', '--expect-text', line + '\\n'] if line else []), *more]

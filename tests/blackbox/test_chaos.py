@@ -7,6 +7,7 @@ is left behind, and nothing grows. TEND_TEST_LONG makes 100 000 connections of t
 import collections
 import os
 import random
+import resource
 import signal
 import threading
 import time
@@ -122,18 +123,18 @@ def usage(server):
     return {pid: (server.fds(pid), server.private(pid)) for pid in [server.pid, *server.children()]}
 
 
+def has_client(pid):
+    """Whether it has a descriptor of a client: standard input is one then."""
+    return 'socket:' in os.readlink(f'/proc/{pid}/fd/0')
+
+
 def settled(server, workers):
-    if workers is None:
-        eventually(lambda: not server.children(), what='every child is gone')
-    else:
-        wait_for_workers(server, workers)
-        eventually(lambda: visit_board(server) <= 1, what='nobody else is served')
+    """The usage once nobody is being served any more."""
+    wait_for_workers(server, workers or 0)
+    serving = server.children() or [server.pid]
+    eventually(lambda: not any(has_client(pid) for pid in serving), what='every client is gone')
+    eventually(lambda: len({server.fds(pid) for pid in serving}) == 1, what='all are alike')
     return usage(server)
-
-
-def visit_board(server):
-    with server.client() as c:
-        return pools.board(c)[1]
 
 
 # With few requests a worker, the master is what is watched: it starts thousands of workers.
@@ -142,7 +143,7 @@ FLAT = [('Single', 0), ('Fork', 0), ('PreForkSimple', 0), ('PreFork', 0), ('PreF
 
 @pytest.mark.parametrize('personality, max_requests', FLAT)
 def test_descriptors_and_memory_stay_flat(start, personality, max_requests):
-    """NS-FIX-12: over 20 000 connections, or 100 000 with TEND_TEST_LONG."""
+    """Over 20 000 connections, or 100 000 with TEND_TEST_LONG, after a warm-up."""
     server = start_pool(start, personality, 3, 'max_requests', max_requests)
     workers = 3 if personality in pools.POOLS else None
     pools.storm(server, connections=MANY // 10, concurrency=8)
@@ -156,9 +157,13 @@ def test_descriptors_and_memory_stay_flat(start, personality, max_requests):
         if not tend.SANITIZED:
             assert after[pid][1] <= before[pid][1] + SLACK_BYTES, f'memory: {before} {after}'
     if max_requests:
-        fds = {after[pid][0] for pid in after if pid != server.pid}
-        assert max(fds) <= max(before[pid][0] for pid in before if pid != server.pid)
+        # A worker of the thousands has what the first ones had.
+        assert most_descriptors(server, after) <= most_descriptors(server, before)
     pools.expect_no_zombie(server)
+
+
+def most_descriptors(server, seen):
+    return max(fds for pid, (fds, _) in seen.items() if pid != server.pid)
 
 
 # ---- harmless signals ----
@@ -178,8 +183,8 @@ def test_signals_without_end_lose_nothing(start, personality):
     with Tormentor(0.002, annoy) as annoyance:
         for long_answer in (False, True):
             # The long line goes in and out in several pieces, each a chance to be interrupted.
-            pools.storm(server, seconds=1, concurrency=4, line='x' * 4000 if long_answer else 'y')
-    assert annoyance.done > 300 / tend.SLOW
+            pools.storm(server, seconds=0.7, concurrency=4, line='x' * 4000 if long_answer else 'y')
+    assert annoyance.done > 200 / tend.SLOW
     assert server.is_alive()
     assert 'was killed' not in server.log()
 
@@ -292,26 +297,24 @@ def test_slow_clients_hold_nobody_but_their_own_workers(start, personality):
 
 # ---- descriptors run out while the server runs ----
 
-def starve(pid, leave=0):
-    """Lowers the limit so that `leave` descriptors can still be opened."""
+def starve(pid):
+    """Lowers the limit to the lowest free number: nothing can be opened any more."""
     used = tend.open_descriptors(pid)
-    limit = next(n for n in range(len(used) + leave + 1)
-                 if n + 1 - sum(1 for fd in used if fd <= n) > leave)
-    set_limit(pid, limit)
+    set_limit(pid, next(n for n in range(len(used) + 1) if n not in used))
 
 
 def set_limit(pid, limit):
-    import resource
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(limit, hard), hard))
 
 
 @pytest.mark.parametrize('kind', pools.POOLS)
 def test_pool_recovers_when_its_master_has_no_descriptors(start, kind):
-    """NS-TST-65: workers inherit the limit and cannot begin; those that live go on."""
+    """NS-TST-65, NS-PFS-19: workers inherit the limit and cannot begin; those that live go on."""
     server = start_pool(start, kind, 3)
     workers = server.children()
-    starve(server.pid)
+    # What is open stays open: a worker that is born now can open nothing.
+    set_limit(server.pid, 3)
     send(workers[0], signal.SIGKILL)
     server.wait_log('Workers die as soon as they start|Cannot start a child', count=2)
     lines = len(server.log().splitlines())
@@ -326,37 +329,22 @@ def test_pool_recovers_when_its_master_has_no_descriptors(start, kind):
     visit(server)
 
 
-@pytest.mark.parametrize('personality', ['Single', *pools.POOLS])
+@pytest.mark.parametrize('personality', ['Single', 'Fork', 'PreFork'])
 def test_starved_process_says_so_once_a_second_and_goes_on(start, personality):
-    """NS-TST-65, NS-ACP-02, NS-FRK-17"""
+    """NS-TST-65, NS-ACP-02, NS-FRK-17, NS-FIX-16"""
     server = start_pool(start, personality, 1)
     pid = server.children()[0] if personality in pools.POOLS else server.pid
     visit(server)
+    if personality == 'Fork':
+        wait_for_workers(server, 0)
     starve(pid)
     with server.client() as c:
         c.send_line('patient')
         server.wait_log('Cannot accept on TCP port .*; clients wait in the queue')
         started = time.monotonic()
         assert server.cpu_share(1.2) < 0.3
-        took = time.monotonic() - started
-        assert len(server.log().split('Cannot accept on')) - 1 <= 2 + took
+        assert len(server.log().split('Cannot accept on')) - 1 <= 2 + time.monotonic() - started
         set_limit(pid, 1024)
         assert c.recv_line() == 'patient'
-    assert visit(server) == pid
-
-
-def test_starved_fork_says_so_once_a_second_and_goes_on(start):
-    """NS-TST-65, NS-FRK-17"""
-    server = start_pool(start, 'Fork', 0)
     visit(server)
-    eventually(lambda: not server.children())
-    starve(server.pid)
-    with server.client() as c:
-        c.send_line('patient')
-        server.wait_log('Cannot accept on TCP port .*; clients wait in the queue')
-        started = time.monotonic()
-        assert server.cpu_share(1.2) < 0.3
-        assert len(server.log().split('Cannot accept on')) - 1 <= 2 + time.monotonic() - started
-        set_limit(server.pid, 1024)
-        assert c.recv_line() == 'patient'
-    visit(server)
+    assert pid in [server.pid, *server.children()]

@@ -6,13 +6,22 @@
 
 #define BUFFER 16384
 
-/* So small that a client who does not read is noticed soon. */
+/* So little room that a write is taken in parts. */
 static void
 narrow(struct meeting *m)
 {
 	int size = 4096;
 
 	assert_int_equal(setsockopt(m->c.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+}
+
+/* And that a client who does not read is noticed soon. */
+static void
+narrow_both(struct meeting *m)
+{
+	int size = 4096;
+
+	narrow(m);
 	assert_int_equal(setsockopt(m->client, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
 }
 
@@ -227,7 +236,7 @@ a_client_that_takes_nothing_is_given_up(void **state)
 	int64_t begun;
 	ssize_t n;
 
-	narrow(m);
+	narrow_both(m);
 	tend_set_timeout(&m->c, 0.05);
 	begun = clock_now();
 	while ((n = tend_write(&m->c, piece, sizeof(piece))) > 0 && since(begun) < PATIENCE)
@@ -332,7 +341,7 @@ a_stop_does_not_wait_for_a_client_that_takes_nothing(void **state)
 	int64_t begun;
 	ssize_t n;
 
-	narrow(m);
+	narrow_both(m);
 	tend_set_timeout(&m->c, TEND_NONE);
 	signal_arrives(m, true);
 	begun = clock_now();
@@ -354,7 +363,7 @@ further_signals_do_not_disturb_the_last_output(void **state)
 	double spent;
 	ssize_t n = 1;
 
-	narrow(m);
+	narrow_both(m);
 	m->stop = true;
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
 	while (n > 0) {

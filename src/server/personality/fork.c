@@ -26,6 +26,7 @@ struct gate {
 /* The listeners as the master of Fork watches them: srv->personality_state. */
 struct door {
 	struct gate *gates;
+	size_t       count;
 	bool         open;
 	size_t       next; /* where the search for a ready one begins: none may starve */
 	int64_t      starved_until;
@@ -48,25 +49,30 @@ close_door(struct tend_server *srv)
 	struct door *door = srv->personality_state;
 	size_t i;
 
-	for (i = 0; door->open && i < srv->listener_count; i++)
+	for (i = 0; i < door->count; i++)
 		tend_watch_stop(&door->gates[i].watch);
 	door->open = false;
 }
 
 static void
-open_door(struct tend_server *srv)
+open_door(struct tend_server *srv, int64_t now)
 {
 	struct door *door = srv->personality_state;
 	size_t i;
 
-	for (i = 0; !door->open && i < srv->listener_count; i++) {
+	if (door->open)
+		return;
+	door->open = true;
+	for (i = 0; i < door->count; i++) {
 		struct gate *g = &door->gates[i];
 		int r = tend_watch_start(srv->loop, &g->watch, g->listener->fd, TEND_READ);
 
-		if (r < 0)
+		if (r < 0) {
 			accept_report(srv, g->listener, r);
+			door->open = false; /* all are tried again */
+			door->starved_until = clock_after(now, clock_from_seconds(ACCEPT_PAUSE));
+		}
 	}
-	door->open = true;
 }
 
 /* The body of a child: the client that the parent has met, and no other (NS-FRK-14). */
@@ -98,7 +104,9 @@ serve_guest(struct tend_server *srv, void *data)
 static bool
 is_full(struct tend_server *srv)
 {
-	return children_serving(&srv->master->children) >= (size_t)srv->settings.value.max_servers;
+	size_t most = (size_t)srv->settings.value.max_servers, room = master_room(srv);
+
+	return children_serving(&srv->master->children) >= (most < room ? most : room);
 }
 
 /* At the limit new clients wait in the queue, unless they are to be told (NS-FRK-11, NW-27). */
@@ -146,9 +154,10 @@ admit(struct tend_server *srv, struct gate *g, int64_t now)
 			drain_start(&door->drains, fd);
 		return true;
 	}
-	master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door);
-	/* Ours to close in any case; where no child could be had, the client sees the end. */
-	serve_part(srv);
+	if (master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door) > 0)
+		serve_part(srv);
+	else
+		serve_abandon(srv);
 	return true;
 }
 
@@ -156,13 +165,13 @@ static void
 admit_waiting(struct tend_server *srv, int64_t now)
 {
 	struct door *door = srv->personality_state;
-	size_t tries, n = srv->listener_count;
+	size_t tries, n = door->count;
 	unsigned admitted = 0;
 
 	for (tries = 0; tries < n && admitted < BATCH && !must_wait(srv);) {
 		struct gate *g = &door->gates[door->next % n];
 
-		if (g->ready && admit(srv, g, now) && master_may_spawn(srv, now) == 0) {
+		if (g->ready && master_may_spawn(srv, now) == 0 && admit(srv, g, now)) {
 			admitted++;
 			tries = 0;
 		} else {
@@ -186,7 +195,7 @@ manage(struct tend_server *srv, int64_t now)
 			log_limit(srv, now);
 		return pause > 0 ? clock_after(now, pause) : CLOCK_NEVER;
 	}
-	open_door(srv);
+	open_door(srv, now);
 	admit_waiting(srv, now);
 	hook_before_accept(srv);
 	if (must_wait(srv) || master_may_spawn(srv, now) > 0 || door->starved_until > now)
@@ -197,38 +206,53 @@ manage(struct tend_server *srv, int64_t now)
 static void
 resize(struct tend_server *srv, int by)
 {
-	int *most = &srv->settings.value.max_servers;
+	int wanted = srv->settings.value.max_servers + by;
 
-	*most = *most + by > 0 ? *most + by : 1;
-	tend_log(srv, TEND_LOG_INFO, "At most %d clients at once now (option max_servers)", *most);
+	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
+		return;
+	srv->settings.value.max_servers = wanted;
+	tend_log(srv, TEND_LOG_INFO, "At most %d clients at once now (option max_servers)", wanted);
+}
+
+static int
+open_fork(struct tend_server *srv)
+{
+	struct door *door = srv->personality_state;
+	size_t i;
+	int r = master_open(srv, (unsigned)srv->settings.value.max_servers);
+
+	if (r < 0)
+		return r;
+	drains_init(&door->drains, srv->loop, srv->settings.value.linger_timeout);
+	door->gates = calloc(srv->listener_count, sizeof(*door->gates));
+	if (door->gates == NULL || conn_warm(&srv->conn, !srv->settings.value.no_client_stdout) < 0)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	door->count = srv->listener_count;
+	for (i = 0; i < door->count; i++) {
+		door->gates[i].listener = &srv->listeners[i];
+		tend_watch_init(&door->gates[i].watch, knock, &door->gates[i]);
+	}
+	return 0;
 }
 
 static int
 loop(struct tend_server *srv)
 {
-	struct door door = { .gates = NULL };
-	size_t i;
-	int r = master_open(srv, (unsigned)srv->settings.value.max_servers);
+	return master_loop(srv, manage);
+}
 
-	srv->personality_state = &door;
-	drains_init(&door.drains, srv->loop, srv->settings.value.linger_timeout);
-	door.gates = calloc(srv->listener_count, sizeof(*door.gates));
-	if (r == 0 && door.gates == NULL)
-		r = server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	for (i = 0; r == 0 && i < srv->listener_count; i++) {
-		door.gates[i].listener = &srv->listeners[i];
-		tend_watch_init(&door.gates[i].watch, knock, &door.gates[i]);
+static void
+close_fork(struct tend_server *srv)
+{
+	struct door *door = srv->personality_state;
+
+	if (door != NULL) {
+		close_door(srv);
+		if (door->drains.loop != NULL)
+			drains_done(&door->drains);
+		free(door->gates);
 	}
-	if (r == 0 && conn_warm(&srv->conn) < 0)
-		r = server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	if (r == 0)
-		r = master_loop(srv, manage);
-	close_door(srv);
-	drains_done(&door.drains);
-	free(door.gates);
-	srv->personality_state = NULL;
 	master_close(srv);
-	return r;
 }
 
 static const char *const defaults[] = { "max_servers", "256", NULL };
@@ -237,6 +261,9 @@ const struct personality personality_fork = {
 	.name = "Fork",
 	.traits = PERSONALITY_FORKS,
 	.defaults = defaults,
+	.state_size = sizeof(struct door),
+	.open = open_fork,
 	.loop = loop,
+	.close = close_fork,
 	.resize = resize,
 };

@@ -24,6 +24,12 @@ least(int a, int b)
 	return a < b ? a : b;
 }
 
+static unsigned
+least_of(int a, unsigned b)
+{
+	return (unsigned)a < b ? (unsigned)a : b;
+}
+
 /* Uses `value` where nothing was said, and lets `dump` and tend_server_get() know. */
 static void
 complete_one(struct tend_server *srv, const char *option, int *limit, int value)
@@ -87,14 +93,16 @@ prepare(struct tend_server *srv)
 }
 
 static struct pool_limits
-limits(const struct tend_config *c)
+limits(struct tend_server *srv)
 {
+	const struct tend_config *c = &srv->settings.value;
+
 	return (struct pool_limits){
 		/* With none at all nobody would ever be served. */
 		.min_servers = c->min_servers > 0 ? (unsigned)c->min_servers : 1,
 		.min_spare = (unsigned)c->min_spare_servers,
 		.max_spare = (unsigned)c->max_spare_servers,
-		.max_servers = (unsigned)c->max_servers,
+		.max_servers = least_of(c->max_servers, master_room(srv)),
 		.check_for_waiting = clock_from_seconds(c->check_for_waiting),
 		.min_child_ttl = clock_from_seconds(c->min_child_ttl),
 		.idle_to_minimum = clock_from_seconds(c->idle_to_minimum),
@@ -131,7 +139,7 @@ ask_to_be_woken(struct tend_server *srv, const struct pool_limits *l, const stru
 static int64_t
 manage(struct tend_server *srv, int64_t now)
 {
-	struct pool_limits l = limits(&srv->settings.value);
+	struct pool_limits l = limits(srv);
 	struct master_tally t = master_count(srv);
 	struct pool_view view = {
 		.waiting = t.waiting,
@@ -160,7 +168,7 @@ resize(struct tend_server *srv, int by)
 	struct tend_config *c = &srv->settings.value;
 
 	if (c->max_servers + by < 1 ||
-	    (by > 0 && (unsigned)(c->max_servers + by) > board_slots(srv->board) / 2))
+	    (by > 0 && (unsigned)(c->max_servers + by) > master_room(srv)))
 		return;
 	c->max_servers += by;
 	c->min_servers = least(c->min_servers + by > 0 ? c->min_servers + by : 1, c->max_servers);
@@ -173,18 +181,19 @@ resize(struct tend_server *srv, int by)
 }
 
 static int
+open_pool(struct tend_server *srv)
+{
+	int64_t now = clock_now();
+
+	*(struct pool_times *)srv->personality_state =
+	    (struct pool_times){ .begun = now, .started = now, .dismissed = now, .looked = now };
+	return master_open(srv, (unsigned)srv->settings.value.max_servers);
+}
+
+static int
 loop(struct tend_server *srv)
 {
-	int r = master_open(srv, (unsigned)srv->settings.value.max_servers);
-	int64_t now = clock_now();
-	struct pool_times times = { .begun = now, .started = now, .dismissed = now, .looked = now };
-
-	srv->personality_state = &times;
-	if (r == 0)
-		r = master_loop(srv, manage);
-	srv->personality_state = NULL;
-	master_close(srv);
-	return r;
+	return master_loop(srv, manage);
 }
 
 static const char *const defaults[] = { "max_servers", "50", "check_for_dead", "30", NULL };
@@ -194,6 +203,9 @@ const struct personality personality_prefork = {
 	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS,
 	.defaults = defaults,
 	.prepare = prepare,
+	.state_size = sizeof(struct pool_times),
+	.open = open_pool,
 	.loop = loop,
+	.close = master_close,
 	.resize = resize,
 };

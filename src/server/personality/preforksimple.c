@@ -7,10 +7,13 @@ static int64_t
 manage(struct tend_server *srv, int64_t now)
 {
 	struct master_tally t = master_count(srv);
-	unsigned most = (unsigned)srv->settings.value.max_servers;
-	unsigned have = t.waiting + t.busy;
+	unsigned most = (unsigned)srv->settings.value.max_servers, room = master_room(srv);
+	/* Those that are leaving still serve: there are never more than the maximum. */
+	unsigned have = t.waiting + t.busy + t.leaving;
 	int64_t pause = master_may_spawn(srv, now);
 
+	if (most > room)
+		most = room;
 	if (have < most && pause == 0) {
 		master_start_workers(srv, most - have);
 		pause = master_may_spawn(srv, now);
@@ -24,7 +27,7 @@ resize(struct tend_server *srv, int by)
 	int *most = &srv->settings.value.max_servers;
 	int wanted = *most + by;
 
-	if (wanted < 1 || (by > 0 && (unsigned)wanted > board_slots(srv->board) / 2))
+	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
 		return;
 	*most = wanted;
 	tend_log(srv, TEND_LOG_INFO, "%d workers from now on (option max_servers)", wanted);
@@ -34,14 +37,15 @@ resize(struct tend_server *srv, int by)
 }
 
 static int
+open_pool(struct tend_server *srv)
+{
+	return master_open(srv, (unsigned)srv->settings.value.max_servers);
+}
+
+static int
 loop(struct tend_server *srv)
 {
-	int r = master_open(srv, (unsigned)srv->settings.value.max_servers);
-
-	if (r == 0)
-		r = master_loop(srv, manage);
-	master_close(srv);
-	return r;
+	return master_loop(srv, manage);
 }
 
 static const char *const defaults[] = { "max_servers", "50", "check_for_dead", "30", NULL };
@@ -50,6 +54,8 @@ const struct personality personality_preforksimple = {
 	.name = "PreForkSimple",
 	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS,
 	.defaults = defaults,
+	.open = open_pool,
 	.loop = loop,
+	.close = master_close,
 	.resize = resize,
 };

@@ -14,6 +14,7 @@ loop(struct tend_server *srv)
 	int r = 0;
 
 	serve_open_mood(srv, true);
+	signals_make_second_final();
 	if (childlike && srv->hooks->child_start != NULL)
 		r = srv->hooks->child_start(srv, TEND_CHILD_FORK);
 	if (r == 0)
