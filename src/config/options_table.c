@@ -270,7 +270,7 @@ const struct row option_rows[] = {
 		.help = "So many workers that accept for themselves, more while they are busy, up "
 			"to maxfork; below zero: as many, and no more." },
 	{ .name = "maxfork", COUNT(maxfork, 0), .group = GROUP_WAITER,
-		.flags = ROW_YIELDS, .standard = "1024",
+		.flags = ROW_YIELDS | ROW_SIGNED, .standard = "1024",
 		.help = "Children at the same time, at most. Without prefork there is a child for "
 			"each client, and one too many is told by the hook `full`." },
 	{ .name = "nofork", ONE(nofork), .group = GROUP_WAITER, .flags = ROW_YIELDS,

@@ -32,7 +32,10 @@ struct board {
 	size_t         size;
 	unsigned       slots;
 	uint32_t       mine;
+	uint32_t       said; /* the state that I last reported: mine to know, whatever the slot says */
 	int            wake_fd;
+	uint8_t        claimed[]; /* by slot: the state at its child's birth; SLOT_FREE: no child.
+	                             The master's alone, so that nobody can make it lose a child */
 };
 
 #define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
@@ -56,7 +59,7 @@ coarse_now(void)
 int
 board_new(struct board **into, unsigned slots)
 {
-	struct board *b = calloc(1, sizeof(*b));
+	struct board *b = calloc(1, sizeof(*b) + slots);
 	int r;
 
 	if (b == NULL)
@@ -119,8 +122,9 @@ board_claim(struct board *b, enum slot_state state)
 	for (i = 0; i < b->slots; i++) {
 		struct board_slot *s = &b->shared->slots[i];
 
-		if (GET(s->state) != SLOT_FREE)
+		if (b->claimed[i] != SLOT_FREE)
 			continue;
+		b->claimed[i] = (uint8_t)state;
 		ADD(s->generation, 1);
 		/* A child that is born with its client has begun with it. */
 		SET(s->served, state == SLOT_BUSY ? 1 : 0);
@@ -146,6 +150,7 @@ board_release(struct board *b, unsigned slot)
 	SET(s->served, 0);
 	SET(s->pid, 0);
 	SET(s->state, SLOT_FREE);
+	b->claimed[slot] = SLOT_FREE;
 }
 
 void
@@ -204,6 +209,14 @@ void
 board_mine(struct board *b, unsigned slot)
 {
 	b->mine = slot;
+	b->said = GET(b->shared->slots[slot].state);
+}
+
+/* A dequeue child is none of those that are counted here. */
+static bool
+reports(const struct board *b)
+{
+	return b->mine != NOBODY && b->said != SLOT_DEQUEUE;
 }
 
 void
@@ -211,19 +224,25 @@ board_busy(struct board *b)
 {
 	struct shared *shared = b->shared;
 	struct board_slot *s;
+	uint32_t before;
 	int64_t now;
 	int32_t left;
 
-	if (b->mine == NOBODY)
+	if (!reports(b))
 		return;
 	s = &shared->slots[b->mine];
+	before = GET(s->state);
 	now = coarse_now();
+	b->said = SLOT_BUSY;
 	SET(s->state, SLOT_BUSY);
 	SET(s->since, now);
 	SET(s->served, GET(s->served) + 1);
 	/* A line that all workers write to: only when it would say something new. */
 	if (GET(shared->last_busy) != now)
 		SET(shared->last_busy, now);
+	/* It may have said so before a client came: it is one that waits no more only once. */
+	if (before != SLOT_WAITING)
+		return;
 	left = atomic_fetch_sub(&shared->waiting, 1) - 1;
 	if (left < atomic_load(&shared->wake_below))
 		wake_master(b);
@@ -233,13 +252,34 @@ void
 board_waiting(struct board *b)
 {
 	struct board_slot *s;
+	uint32_t before;
+
+	if (!reports(b))
+		return;
+	s = &b->shared->slots[b->mine];
+	before = GET(s->state);
+	b->said = SLOT_WAITING;
+	SET(s->state, SLOT_WAITING);
+	SET(s->since, coarse_now());
+	if (before != SLOT_WAITING)
+		ADD(b->shared->waiting, 1);
+}
+
+void
+board_say_again(struct board *b)
+{
+	struct board_slot *s;
+	uint32_t before;
 
 	if (b->mine == NOBODY)
 		return;
 	s = &b->shared->slots[b->mine];
-	SET(s->state, SLOT_WAITING);
-	SET(s->since, coarse_now());
-	ADD(b->shared->waiting, 1);
+	before = GET(s->state);
+	if (before == b->said)
+		return;
+	SET(s->state, b->said);
+	if (before == SLOT_WAITING || b->said == SLOT_WAITING)
+		ADD(b->shared->waiting, b->said == SLOT_WAITING ? 1 : -1);
 }
 
 unsigned
@@ -306,14 +346,43 @@ board_count(const struct board *b)
 	return t;
 }
 
+/* What a slot may say, by what its child is. */
+static bool
+is_possible(uint8_t claimed, uint32_t state)
+{
+	if (claimed == SLOT_FREE || claimed == SLOT_DEQUEUE)
+		return state == claimed;
+	return state == SLOT_WAITING || state == SLOT_BUSY;
+}
+
+unsigned
+board_rebuild(struct board *b)
+{
+	unsigned i, wrong = 0;
+
+	for (i = 0; i < b->slots; i++) {
+		struct board_slot *s = &b->shared->slots[i];
+		uint8_t claimed = b->claimed[i];
+
+		if (is_possible(claimed, GET(s->state)))
+			continue;
+		/* Better one too many that is started than a client that waits for a busy worker. */
+		SET(s->state, claimed == SLOT_WAITING ? SLOT_BUSY : claimed);
+		SET(s->retire, 0);
+		wrong++;
+	}
+	return wrong;
+}
+
 int
 board_recount(struct board *b)
 {
-	int32_t seen = GET(b->shared->waiting);
-	int32_t truth = (int32_t)board_count(b).waiting;
+	uint32_t seen = (uint32_t)GET(b->shared->waiting);
+	uint32_t truth = board_count(b).waiting;
 
-	/* A worker that changes its state meanwhile makes this wrong by one until the next time. */
+	/* A worker that changes its state meanwhile makes this wrong by one until the next time.
+	   Without signs: what was overwritten may hold any number. */
 	if (seen != truth)
-		ADD(b->shared->waiting, truth - seen);
-	return seen - truth;
+		ADD(b->shared->waiting, (int32_t)(truth - seen));
+	return (int32_t)(seen - truth);
 }

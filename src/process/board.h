@@ -66,6 +66,8 @@ void board_mine(struct board *b, unsigned slot);
 /* Child. Reports a connection begun and ended. */
 void board_busy(struct board *b);
 void board_waiting(struct board *b);
+/* Child, now and then. Its slot says again what it last reported, should it have been overwritten. */
+void board_say_again(struct board *b);
 
 /* Child. Has the master asked me to retire? */
 bool board_asked_to_retire(const struct board *b);
@@ -88,6 +90,13 @@ struct board_tally {
 };
 /* Counts the slots. */
 struct board_tally board_count(const struct board *b);
+
+/*
+ * Master. Sets those slots right that say what cannot be, as they may after a child ran wild. What
+ * its child does is not known before it reports again: it counts as busy. Returns how many there
+ * were. board_recount() is to follow.
+ */
+unsigned board_rebuild(struct board *b);
 
 /*
  * Master. Compares the counter of waiting workers with the slots and sets it right. Returns by how

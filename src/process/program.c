@@ -250,6 +250,9 @@ start_program(int fd, char *const argv[], char *const env[], bool keep_stderr)
 		failure = errno;
 	else if (failure != 0)
 		waitpid(pid, NULL, 0);
+	else
+		/* Where vfork() is no more than fork(), the child may not have come so far. */
+		setpgid(pid, pid);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return failure == 0 ? pid : -failure;
 }

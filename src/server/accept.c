@@ -25,11 +25,15 @@
 /* So many connections in a row from one listener, at most, while others have clients too. */
 #define LOOK_AROUND 4
 
+struct acceptor;
+
 /* One listener as the accept loop sees it. */
 struct inlet {
+	struct acceptor       *acceptor;
 	const struct listener *listener;
 	struct tend_watch      watch;
 	bool                   ready; /* worth a try */
+	bool                   woken; /* the kernel woke us for it, and perhaps nobody else */
 	bool                   hoped; /* nobody said so: it only had somebody a moment ago */
 };
 
@@ -40,6 +44,7 @@ struct acceptor {
 	size_t              count;
 	size_t              next;    /* where the search for a ready one begins: none may starve */
 	bool                watching;
+	bool                waiting; /* blocked in the kernel, where one is woken for a client */
 	bool                active;      /* a connection came since the last wait */
 	int64_t             quiet_since; /* the last connection or idle hook */
 	bool                sparse;  /* the last hope was in vain: clients come one by one */
@@ -114,6 +119,7 @@ listener_ready(struct tend_watch *w, unsigned events)
 	(void)events;
 	s->ready = true;
 	s->hoped = false;
+	s->woken = s->acceptor->waiting;
 }
 
 static void
@@ -208,6 +214,7 @@ take(struct acceptor *a, struct inlet *s, struct addr *peer)
 {
 	int fd = accept_one(s->listener, peer);
 
+	s->woken = false;
 	if (s->hoped)
 		a->sparse = fd == -EAGAIN;
 	if (fd >= 0)
@@ -304,8 +311,12 @@ wait_for_event(struct acceptor *a)
 	if (!tend_timer_running(&a->pause) && (r = watch_start(a)) < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
 	hook_before_accept(srv);
+	if (srv->board != NULL)
+		board_say_again(srv->board);
+	a->waiting = true;
 	r = tend_loop_turn(srv->loop,
 	    idle <= 0 ? -1 : until > now ? clock_to_seconds(until - now) : 0);
+	a->waiting = false;
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
 	/* A signal alone neither is idleness nor puts it off (NW-25, NW-T10). */
@@ -357,6 +368,7 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 	if (a->inlets == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	for (i = 0; i < a->count; i++) {
+		a->inlets[i].acceptor = a;
 		a->inlets[i].listener = &srv->listeners[i];
 		a->inlets[i].ready = true;
 		tend_watch_init(&a->inlets[i].watch, listener_ready, &a->inlets[i]);
@@ -403,8 +415,10 @@ serve_taken(struct acceptor *a, const struct inlet *s, int fd, const struct addr
 	if (srv->board != NULL)
 		child_busy(srv);
 	serve_connection(srv, fd, s->listener, peer);
-	if (srv->board != NULL)
+	if (srv->board != NULL) {
 		child_waiting(srv);
+		child_title_idle(srv, 0);
+	}
 	if (srv->policy.worker_idle > 0 || srv->policy.titles)
 		a->last_served = clock_now();
 }
@@ -439,7 +453,7 @@ accept_round(struct acceptor *a)
 
 /*
  * The kernel may have woken us, and nobody else, for a client in the same turn that told us to end.
- * Whoever was waiting then is served; others have woken others.
+ * That one is served.
  */
 static void
 serve_the_last(struct acceptor *a)
@@ -448,9 +462,7 @@ serve_the_last(struct acceptor *a)
 
 	for (i = 0; i < a->count; i++) {
 		struct addr peer;
-		int fd = a->turns == NULL || a->turns->how == SERIALIZE_NONE || a->turns->held
-		    ? accept_one(a->inlets[i].listener, &peer)
-		    : -EAGAIN;
+		int fd = a->inlets[i].woken ? accept_one(a->inlets[i].listener, &peer) : -EAGAIN;
 
 		if (fd >= 0)
 			serve_taken(a, &a->inlets[i], fd, &peer);
@@ -465,7 +477,9 @@ accept_loop(struct tend_server *srv, unsigned long max_requests, struct serializ
 
 	while (r == 0 && srv->stop == STOP_NOT && (max_requests == 0 || srv->requests < max_requests))
 		r = accept_round(&a);
-	if (r == 0 && srv->stop != STOP_NOW)
+	/* Not at max_requests: another worker takes our place and looks first. Nor when a client told
+	   us to retire: nobody has been woken for us since, and one more would be one too many. */
+	if (r == 0 && srv->stop == STOP_GRACEFUL && !a.active)
 		serve_the_last(&a);
 	close_acceptor(&a);
 	return r;

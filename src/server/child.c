@@ -149,6 +149,7 @@ child_accept_loop(struct tend_server *srv, void *data)
 		r = hook_child_start(srv, TEND_CHILD_WORKER);
 	if (r < 0)
 		return child_report(srv, r);
+	child_title(srv, false);
 	r = accept_loop(srv, most, turns);
 	if (r < 0)
 		child_report(srv, r);

@@ -96,7 +96,10 @@ take_policy(struct tend_server *srv)
 		.grow_by_tenth = strcasecmp(c->growth, "tenth") == 0,
 		.children_finish = strcasecmp(c->child_stop, "finish") == 0,
 		.hup_is_a_hook = strcasecmp(c->hup, "hook") == 0,
-		.accepted_in_parent = c->accepted_in_parent,
+		/* Only Fork's parent meets its clients (NW-44). */
+		.accepted_in_parent = c->accepted_in_parent &&
+		    (srv->personality->traits & PERSONALITY_FORKS) &&
+		    !(srv->personality->traits & PERSONALITY_WORKERS),
 		.titles = c->process_titles,
 		.unused_retire_too = c->worker_idle_unused,
 		.worker_idle = clock_from_seconds(c->worker_idle_timeout),
@@ -553,7 +556,8 @@ lifecycle_begin_close(struct tend_server *srv)
 		return;
 	srv->closing = true;
 	/* Net::Waiter tells of no end where it has not told of a beginning (NW-15). */
-	if (waiter_personality(srv) == NULL || srv->listener_count > 0)
+	srv->end_untold = waiter_personality(srv) != NULL && srv->listener_count == 0;
+	if (!srv->end_untold)
 		hook_parent(srv, srv->hooks->stopping);
 	if (!is_inet(srv))
 		tend_log(srv, TEND_LOG_NOTICE, "Server closing!");
@@ -584,7 +588,8 @@ close_all(struct tend_server *srv)
 	struct error e = { 0 };
 
 	lifecycle_begin_close(srv);
-	hook_parent(srv, srv->hooks->children_gone);
+	if (!srv->end_untold)
+		hook_parent(srv, srv->hooks->children_gone);
 	close_personality(srv);
 	/* Before the pid file: a script that starts the next server when it is gone finds the ports
 	   free. */

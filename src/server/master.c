@@ -85,6 +85,9 @@ master_open(struct tend_server *srv, unsigned children)
 	m->recounted = m->polled = m->dequeued = m->idle_since = now;
 	srv->master = m;
 	/* Twice what is allowed now, for TTIN, for those that are leaving, and for the dequeuers. */
+	fflush(NULL);
+	if (children_reserve(&m->children) < 0)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	m->dequeue_room = (unsigned)config->max_dequeue;
 	r = open_board(srv, 2 * children + 64 + m->dequeue_room);
 	if (r < 0)
@@ -192,6 +195,21 @@ master_may_spawn(struct tend_server *srv, int64_t now)
 	return backoff_left(&srv->master->backoff, now);
 }
 
+/*
+ * What the parent has not written yet must not be written twice, by its child as well. While it
+ * serves, only hooks can have left something in a stream.
+ */
+static bool
+hooks_may_write(const struct tend_server *srv)
+{
+	const struct tend_hooks *h = srv->hooks;
+
+	return h->before_spawn != NULL || h->child_born != NULL || h->child_died != NULL ||
+	    h->stranger_died != NULL || h->idle != NULL || h->child_spoke != NULL ||
+	    h->before_accept != NULL || h->accept_failed != NULL || h->accepted != NULL ||
+	    h->full != NULL || h->closed != NULL || h->signal != NULL || h->log != NULL;
+}
+
 /* All that can fail is done before the fork. */
 static int
 prepare_birth(struct tend_server *srv, struct birth *birth, enum tend_child_kind kind)
@@ -267,8 +285,8 @@ master_spawn(struct tend_server *srv, enum tend_child_kind kind, unsigned left, 
 	if (r < 0)
 		return spawn_failed(srv, r);
 	hook_before_spawn(srv, kind, left);
-	/* What the parent has not written yet must not be written twice. */
-	fflush(NULL);
+	if (hooks_may_write(srv))
+		fflush(NULL);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &birth.mask);
 	/* Said here, where it costs nothing: the child would copy a page to say it. */
@@ -530,6 +548,23 @@ dequeue_if_due(struct tend_server *srv, int64_t now)
 	return next;
 }
 
+/* Right again whatever a child that was killed, or ran wild, left there (NW-67). */
+static void
+check_board(struct tend_server *srv)
+{
+	unsigned unsound = board_rebuild(srv->board);
+	int wrong = board_recount(srv->board);
+
+	/* The mark that we are awake may be set though nobody woke us. */
+	board_woken(srv->board);
+	if (unsound > 0)
+		tend_log(srv, TEND_LOG_WARNING, "%u slots of the board were overwritten; set right",
+		    unsound);
+	if (wrong != 0)
+		tend_log(srv, TEND_LOG_INFO, "The count of waiting workers was off by %+d; set right",
+		    wrong);
+}
+
 /* What heals by itself: a signal that got lost, a counter that a killed worker left wrong. */
 static int64_t
 check_if_due(struct tend_server *srv, int64_t now)
@@ -542,13 +577,8 @@ check_if_due(struct tend_server *srv, int64_t now)
 	if (is_due)
 		master_reap(srv);
 	next = earlier(next, due(config->check_for_spawn, &m->recounted, now, &is_due));
-	if (is_due) {
-		int wrong = board_recount(srv->board);
-
-		if (wrong != 0)
-			tend_log(srv, TEND_LOG_INFO,
-			    "The count of waiting workers was off by %+d; set right", wrong);
-	}
+	if (is_due)
+		check_board(srv);
 	return next;
 }
 

@@ -231,7 +231,7 @@ serve_client(struct tend_server *srv, struct tend_conn *c)
 	bool allowed;
 
 	bind_stdio(srv, c);
-	if (!srv->policy.accepted_in_parent || srv->master == NULL)
+	if (!srv->policy.accepted_in_parent)
 		tell_accepted(srv, c);
 	allowed = is_allowed(srv, c);
 	if (allowed) {

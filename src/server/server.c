@@ -211,8 +211,11 @@ tend_server_run(struct tend_server *srv)
 		return server_fail(srv, EX_SOFTWARE, -EBUSY, "the server is running");
 	srv->running = true;
 	error_clear(&srv->error);
-	r = lifecycle_run(srv);
+	/* Told to stop in the hook `configure`: there is nothing to begin (NW-20). */
+	r = srv->stop == STOP_NOT ? lifecycle_run(srv) : 0;
 	srv->running = false;
+	/* It ended this run, and no other (NW-19). */
+	srv->stop = STOP_NOT;
 	return r;
 }
 
@@ -481,7 +484,7 @@ tend_server_endpoint(struct tend_server *srv, unsigned i, struct tend_endpoint *
 		.host = l->transport->traits & TRANSPORT_LOCAL ? "" : l->host,
 		.service = l->service,
 		.port = addr_port(&l->addr),
-		.fd = l->fd,
+		.fd = srv->listeners_gone ? -1 : l->fd,
 	};
 	return true;
 }

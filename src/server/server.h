@@ -113,6 +113,7 @@ struct tend_server {
 	bool                      running;
 	bool                      bound;   /* the phase of binding is over */
 	bool                      closing; /* the hook `stopping` has run */
+	bool                      end_untold; /* or has not: no hook tells of this end */
 	bool                      caller_told; /* of the error: main() need not say it again */
 
 	/* signals.c */

@@ -90,7 +90,7 @@ set_policies(struct tend_server *srv)
 		{ "full", "refuse" },          { "growth", "tenth" },
 		{ "child_stop", "finish" },    { "hup", "hook" },
 		{ "accepted_in_parent", "1" }, { "process_titles", "1" },
-		{ "max_requests", "0" },
+		{ "max_requests", "0" },       { "listen", "128" },
 	};
 	size_t i;
 	int r = 0;

@@ -523,7 +523,7 @@ def test_unix_client_has_no_address(start, directory, personality):
 # ---- of daemons ----
 
 def test_relative_socket_file_of_a_daemon(start, directory):
-    """NS-UNX-09, NS-DMN-03: the working directory is the launcher's, and it is removed at the end."""
+    """NS-UNX-09, NS-DMN-03: it stays in the directory of the launcher, and removes its file."""
     daemon = Daemon(start, directory, 'Fork', 'setsid', '1', 'port', 'socket|unix', cwd=directory)
     assert target(daemon.pid, 'cwd') == str(directory)
     with tend.Client(directory / 'socket') as c:

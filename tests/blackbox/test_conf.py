@@ -1,6 +1,5 @@
 """Conf files of whole servers: one in the shape of Net::Server's manual does what it says."""
 
-import getpass
 import grp
 import os
 import pwd
@@ -58,7 +57,7 @@ port        {port2}
 def somebody():
     """(user, group) that the server can become."""
     if not IS_ROOT:
-        return getpass.getuser(), grp.getgrgid(os.getegid()).gr_name
+        return pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     entry = pwd.getpwnam('nobody')
     return 'nobody', grp.getgrgid(entry.pw_gid).gr_name
 

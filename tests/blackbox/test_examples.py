@@ -2,6 +2,7 @@
 the option. examples/hooks.c has test_hooks.py and test_signals.py.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -177,7 +178,8 @@ def test_kv_survives_workers_that_are_killed(start, type):
             before = written[0]
             eventually(lambda: written[0] > before + 2, what='values are written')
             for pid in server.children()[:2]:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     finally:
         over.set()
         for thread in threads:

@@ -76,6 +76,9 @@ static const struct tend_option options[] = {
 	TEND_END
 };
 
+/* A copy: the server's own is gone when main() writes the last line. */
+static char trace_path[4096];
+
 static int hoard[HOARD_MAX];
 static int hoarded;
 
@@ -92,11 +95,12 @@ static void TEND_PRINTF(3, 4)
 trace(const struct tend_server *srv, const char *what, const char *format, ...)
 {
 	char line[ANSWER_MAX + 128];
-	int fd = own.trace != NULL ? open(own.trace, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
-	                           : -1;
 	va_list args;
-	int n;
+	int fd, n;
 
+	if (trace_path[0] == '\0')
+		return;
+	fd = open(trace_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return;
 	n = snprintf(line, sizeof(line), "%s %ld %s ", what, (long)getpid(), role_of(srv));
@@ -384,7 +388,6 @@ follow_orders(struct tend_server *srv, const char *hook)
 		follow_orders(tend_conn_server(c), #name);                                    \
 	}
 
-START_HOOK(configured)
 START_HOOK(bound)
 START_HOOK(ready)
 SERVER_HOOK(idle)
@@ -395,6 +398,15 @@ SERVER_HOOK(children_gone)
 CONN_HOOK(accepted)
 CONN_HOOK(denied)
 CONN_HOOK(closed)
+
+static int
+hook_configured(struct tend_server *srv)
+{
+	if (own.trace != NULL)
+		snprintf(trace_path, sizeof(trace_path), "%s", own.trace);
+	trace(srv, "configured", "%s", "");
+	return follow_orders(srv, "configured");
+}
 
 static void
 hook_before_spawn(struct tend_server *srv, enum tend_child_kind kind, unsigned left)

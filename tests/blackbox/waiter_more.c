@@ -12,7 +12,8 @@
  *	computed                       the word `compute` came to its end
  *
  * Option `runs`: how often the server is run, one after the other. Option `wild`: each look at the
- * wall clock finds it hours before or after the last.
+ * wall clock finds it hours before or after the last. Option `refuse`, a file: as long as it is
+ * there, the hook child_start fails.
  *
  * Words of clients, a line each; each is answered with a line:
  *
@@ -21,6 +22,8 @@
  *	scribble WHERE BYTE   overwrites the board: `all` of it, or its `counters`
  *	compute SECONDS    works without a system call of the server's
  *	exit STATUS        exit(); no answer
+ *	abort              abort(); no answer
+ *	fail               tend_conn_fail(), and the handler returns
  *	quit               the handler returns
  */
 #include <errno.h>
@@ -30,8 +33,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +42,7 @@
 
 static struct {
 	const char *trace;
+	const char *refuse;
 	unsigned    runs;
 	bool        wild;
 } own;
@@ -46,6 +50,7 @@ static struct {
 static const struct tend_option options[] = {
 	{ "trace", TEND_INTO(&own.trace), .help = "file that is told what happens" },
 	{ "runs", TEND_INTO(&own.runs), .value = "1", .help = "how often the server is run" },
+	{ "refuse", TEND_INTO(&own.refuse), .help = "file that keeps children from starting" },
 	{ "wild", TEND_INTO(&own.wild), .value = "no", .help = "have a wall clock that jumps" },
 	TEND_END
 };
@@ -77,6 +82,9 @@ time(time_t *into)
 
 /* ---- the trace ---- */
 
+/* The option's text is the server's, and there is something to tell when it is gone. */
+static char trace_path[256];
+
 static const char *
 role_of(const struct tend_server *srv)
 {
@@ -87,8 +95,7 @@ role_of(const struct tend_server *srv)
 static void TEND_PRINTF(3, 4)
 trace(const struct tend_server *srv, const char *what, const char *format, ...)
 {
-	int fd = own.trace != NULL ? open(own.trace, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
-	                           : -1;
+	int fd = open(trace_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	char line[256];
 	va_list args;
 	int n;
@@ -165,6 +172,12 @@ answer_line(struct tend_conn *c, const char *line)
 
 	if (strcmp(line, "quit") == 0)
 		return false;
+	if (strcmp(line, "fail") == 0) {
+		tend_conn_fail(c, -EPROTO, "told to fail");
+		return false;
+	}
+	if (strcmp(line, "abort") == 0)
+		abort();
 	if (sscanf(line, "exit %d", &number) == 1)
 		exit(number);
 	if (strcmp(line, "pid") == 0) {
@@ -201,6 +214,8 @@ child_start(struct tend_server *srv, enum tend_child_kind kind)
 {
 	(void)kind;
 	trace(srv, "child_start", "%s", "");
+	if (own.refuse != NULL && access(own.refuse, F_OK) == 0)
+		return tend_server_fail(srv, -EACCES, "told to refuse");
 	return 0;
 }
 
@@ -297,13 +312,18 @@ int
 main(int argc, char **argv)
 {
 	struct tend_server *srv = tend_server_new(&service);
+	static const struct rlimit nothing;
 	unsigned i;
 	int r;
 
+	/* The aborts are no accidents: they leave no core files. */
+	setrlimit(RLIMIT_CORE, &nothing);
 	signal(SIGUSR2, not_mine);
 	signal(SIGTTOU, SIG_IGN);
 	atexit(at_exit);
 	r = tend_server_configure(srv, argc, argv);
+	if (r == 0 && own.trace != NULL)
+		snprintf(trace_path, sizeof(trace_path), "%s", own.trace);
 	trace_dispositions("before");
 	for (i = 0; r == 0 && i < own.runs; i++) {
 		r = tend_server_run(srv);

@@ -172,6 +172,8 @@ the_answer_arrives_whole_at_a_client_that_was_still_sending(void **state)
 	memset(answer, 'a', sizeof(answer));
 	handler_gets_line(&m->c, "line");
 	assert_int_equal(tend_write(&m->c, answer, sizeof(answer)), sizeof(answer));
+	/* Of the rest of the request something has come, and nobody read it. */
+	assert_int_equal(tend_wait_readable(&m->c, PATIENCE), 1);
 	tend_close(&m->c);
 	client_has_done_well(pid);
 }

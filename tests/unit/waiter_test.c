@@ -121,7 +121,7 @@ static const struct row table[] = {
 	{ "prefork=3 server_type=PreForkSimple", "server_type=PreForkSimple max_servers=1024" },
 	{ "prefork=3 min_servers=2 max_servers=5", "min_servers=2 max_servers=5" },
 	/* Nobody who does not use them is touched by them. */
-	{ "server_type=Fork", "max_servers=256 full=queue idle_period=0 worker_idle_timeout=0" },
+	{ "server_type=Fork", "max_servers=256 full=queue idle_period=10 worker_idle_timeout=0" },
 	{ "server_type=Fork timeout=2", "max_servers=256 full=queue idle_period=2" },
 	{ "server_type=PreFork px_idle=7", "worker_idle_timeout=7 growth=spare" },
 };

@@ -31,7 +31,7 @@ struct door {
 	size_t       next; /* where the search for a ready one begins: none may starve */
 	int64_t      starved_until;
 	int64_t      limit_logged;
-	struct drains drains; /* refused clients on their way out */
+	struct drains *drains; /* refused clients on their way out; NULL where none are refused */
 };
 
 static void
@@ -83,7 +83,8 @@ serve_guest(struct tend_server *srv, void *data)
 	size_t i;
 	int r;
 
-	drains_leave(&door->drains);
+	if (door->drains != NULL)
+		drains_leave(door->drains);
 	for (i = 0; i < srv->listener_count; i++)
 		close(srv->listeners[i].fd);
 	srv->listeners_gone = true;
@@ -146,12 +147,13 @@ admit(struct tend_server *srv, struct gate *g, int64_t now)
 		}
 		return false;
 	}
+	srv->master->busy_turn = true;
 	serve_meet(srv, fd, g->listener, &peer);
 	if (is_full(srv)) {
 		log_limit(srv, now);
 		fd = serve_refuse(srv);
 		if (fd >= 0)
-			drain_start(&door->drains, fd);
+			drain_start(door->drains, fd);
 		return true;
 	}
 	if (master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door) > 0)
@@ -215,6 +217,16 @@ resize(struct tend_server *srv, int by)
 }
 
 static int
+open_drains(struct tend_server *srv, struct door *door)
+{
+	door->drains = malloc(sizeof(*door->drains));
+	if (door->drains == NULL)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	drains_init(door->drains, srv->loop, srv->settings.value.linger_timeout);
+	return 0;
+}
+
+static int
 open_fork(struct tend_server *srv)
 {
 	struct door *door = srv->personality_state;
@@ -223,7 +235,8 @@ open_fork(struct tend_server *srv)
 
 	if (r < 0)
 		return r;
-	drains_init(&door->drains, srv->loop, srv->settings.value.linger_timeout);
+	if (srv->policy.refuse_when_full && (r = open_drains(srv, door)) < 0)
+		return r;
 	door->gates = calloc(srv->listener_count, sizeof(*door->gates));
 	if (door->gates == NULL || conn_warm(&srv->conn, !srv->settings.value.no_client_stdout) < 0)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
@@ -248,8 +261,9 @@ close_fork(struct tend_server *srv)
 
 	if (door != NULL) {
 		close_door(srv);
-		if (door->drains.loop != NULL)
-			drains_done(&door->drains);
+		if (door->drains != NULL)
+			drains_done(door->drains);
+		free(door->drains);
 		free(door->gates);
 	}
 	master_close(srv);
