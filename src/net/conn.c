@@ -55,7 +55,7 @@ or_never(int64_t limit)
 
 void
 conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct addr *peer,
-	const struct conn_limits *limits, const struct conn_mood *mood, void *server)
+	const struct conn_limits *limits, struct conn_mood *mood, void *server)
 {
 	struct buf in = c->in, out = c->out;
 	FILE *stdio_in = c->stdio_in, *stdio_out = c->stdio_out;
@@ -122,10 +122,11 @@ conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline)
 int
 conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 {
-	const struct conn_mood *mood = c->mood;
-	struct pollfd fds[2] = {
+	struct conn_mood *mood = c->mood;
+	struct pollfd fds[3] = {
 		{ .fd = c->fd, .events = (short)events },
 		{ .fd = mood->interrupt_fd, .events = POLLIN },
+		{ .fd = mood->lifeline_fd > 0 ? mood->lifeline_fd : -1, .events = POLLIN },
 	};
 	bool cancelled = false;
 
@@ -144,11 +145,15 @@ conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 			if (deadline > now + CONN_CANCELLED_OUTPUT)
 				deadline = now + CONN_CANCELLED_OUTPUT;
 		}
-		n = poll(fds, 2, clock_poll_timeout(now, deadline));
+		n = poll(fds, 3, clock_poll_timeout(now, deadline));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0 && fds[1].revents != 0)
 			conn_read_interrupts(mood->interrupt_fd);
+		if (n > 0 && fds[2].revents != 0) {
+			fds[2].fd = mood->lifeline_fd = -1;
+			mood->orphaned(mood->data);
+		}
 		if (n > 0 && fds[0].revents != 0)
 			return fds[0].revents & POLLNVAL ? -EBADF : 0;
 		if (n == 0 && clock_now() >= deadline)

@@ -45,6 +45,9 @@ struct conn_mood {
 	/* ...and what is asked then: does the server want its handlers to come to an end? */
 	bool (*cancelled)(void *data);
 	void *data;
+	/* Readable, for ever, once the parent is gone; told once. 0 or -1: there is none. */
+	int   lifeline_fd;
+	void (*orphaned)(void *data);
 
 	/* The descriptor is about to be closed or handed over. May be NULL. */
 	void (*closing)(struct tend_conn *c);
@@ -73,7 +76,7 @@ struct tend_conn {
 	const struct transport   *transport;
 	void                     *transport_data;
 	const struct conn_limits *limits;
-	const struct conn_mood   *mood;
+	struct conn_mood         *mood;
 
 	struct buf in;  /* received, not yet read by the handler */
 	struct buf out; /* written by the handler, not yet sent */
@@ -119,7 +122,7 @@ void conn_done(struct tend_conn *c);
 
 /* A new client on `fd`, which the connection takes. Cannot fail. `peer` may be NULL: asked later. */
 void conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct addr *peer,
-	const struct conn_limits *limits, const struct conn_mood *mood, void *server);
+	const struct conn_limits *limits, struct conn_mood *mood, void *server);
 
 /* Lets the transport shake hands, within its deadline. 0 or -errno. */
 int conn_handshake(struct tend_conn *c);

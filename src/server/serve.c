@@ -160,6 +160,18 @@ cancelled(void *data)
 	return false;
 }
 
+/* The parent is gone: this client is served to its end, and the port is free for a new server. */
+static void
+orphaned(void *data)
+{
+	struct tend_server *srv = data;
+
+	tend_log(srv, TEND_LOG_INFO, "The parent process is gone; leaving after this client");
+	let_go_of_listeners(srv);
+	if (srv->stop == STOP_NOT)
+		srv->stop = STOP_GRACEFUL;
+}
+
 void
 serve_open_mood(struct tend_server *srv, bool interruptible)
 {
@@ -168,6 +180,8 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 		.interrupt_fd = interruptible ? loop_signal_fd(srv->loop) : -1,
 		.cancelled = interruptible ? cancelled : NULL,
 		.data = srv,
+		.lifeline_fd = interruptible ? srv->lifeline : -1,
+		.orphaned = orphaned,
 		.closing = unbind_stdio,
 		.drain = srv->drains != NULL ? drain : NULL,
 	};
@@ -292,10 +306,10 @@ serve_connection(struct tend_server *srv, int fd, const struct listener *from,
 void
 serve_meet(struct tend_server *srv, int fd, const struct listener *from, const struct addr *peer)
 {
-	static const struct conn_mood parent = { .wait = conn_wait_never, .interrupt_fd = -1 };
-
 	/* A parent waits for nobody: it has others to accept. */
-	srv->mood = parent;
+	srv->mood = (struct conn_mood){
+		.wait = conn_wait_never, .interrupt_fd = -1, .lifeline_fd = -1,
+	};
 	conn_open(&srv->conn, fd, from, peer, &srv->limits, &srv->mood, srv);
 	if (srv->policy.accepted_in_parent)
 		tell_accepted(srv, &srv->conn);

@@ -291,14 +291,22 @@ def test_versions_pair_with_ports_that_expand(start):
                                             ('127.0.0.1', second)])
 
 
-def test_listeners_are_served_in_turn(start, directory):
+ONE_AT_A_TIME = {
+    'Single': ['Single'],
+    'a worker': ['PreForkSimple', 'max_servers', '1'],
+    'a worker with turns': ['PreForkSimple', 'max_servers', '1', 'serialize', 'flock'],
+}
+
+
+@pytest.mark.parametrize('words', ONE_AT_A_TIME.values(), ids=ONE_AT_A_TIME.keys())
+def test_listeners_are_served_in_turn(start, directory, words):
     """NS-BND-07: each listener has a queue, and none of them waits for the other to be empty."""
-    server = single(start, 'port', '127.0.0.1:0', 'port', f'{directory}/socket|unix', listeners=2)
+    server = start(*words, 'port', '127.0.0.1:0', 'port', f'{directory}/socket|unix', listeners=2)
     order = []
     with server.client() as first, selectors.DefaultSelector() as selector:
         greeting(first)
         for which in (0, 1):
-            for _ in range(6):
+            for _ in range(10):
                 selector.register(server.client(which).sock, selectors.EVENT_READ, which)
         first.close()
         while selector.get_map():
@@ -308,8 +316,8 @@ def test_listeners_are_served_in_turn(start, directory):
                 selector.unregister(key.fileobj)
                 order.append(key.data)
                 key.fileobj.close()
-    assert sorted(order) == [0] * 6 + [1] * 6
-    assert {0, 1} == set(order[:6]), order
+    assert sorted(order) == [0] * 10 + [1] * 10
+    assert {0, 1} == set(order[:8]), order
 
 
 def test_one_process_serves_tcp_and_unix_at_once(start, directory, personality):

@@ -430,7 +430,7 @@ def test_own_identity_can_be_asked_for(start):
 
 UNKNOWN = {
     'user': ['user', 'no-such-user-here'], 'group': ['group', 'no-such-group-here'],
-    'one group': ['group', 'daemon no-such-group-here'], 'chroot': ['chroot', '/no/such/directory'],
+    'one group': ['group', f'{os.getegid()} no-such-group-here'], 'chroot': ['chroot', '/no/such/directory'],
     'number': ['user', '4294967295'],
 }
 

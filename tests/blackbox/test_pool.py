@@ -302,7 +302,10 @@ def test_ttin_and_ttou_move_minimum_and_maximum_of_prefork(prefork):
     server.signal(signal.SIGTTOU)
     pools.pause(0.6)
     visit(server)
-    server.signal(signal.SIGTTIN)
+    # As many of the one undo as many of the other, whatever limit was met on the way.
+    for low, high in ((1, 2), (2, 3)):
+        server.signal(signal.SIGTTIN)
+        eventually(lambda: f'{low} to {high} workers' in last_resize(server), what=f'{low}')
     wait_for_workers(server, 2)
 
 
@@ -471,8 +474,8 @@ def test_crash_loop_is_slowed_down_and_ends_with_its_cause(start, kind, director
         pytest.skip('a sanitizer reports the abort')
     crash = directory / 'crash'
     crash.write_text(f'{how} 1')
-    server = start('server_type', kind, 'port', '127.0.0.1:0', *pools.words(kind, 2), 'crash', crash,
-                   'log_level', 4, program=tend.find_program('pool'))
+    server = start('server_type', kind, 'port', '127.0.0.1:0', *pools.words(kind, 2),
+                   'crash', crash, 'log_level', 4, program=tend.find_program('pool'))
     server.wait_log('Workers die as soon as they start', count=3)
     first = births(server)
     watched = time.monotonic()
@@ -493,8 +496,8 @@ def test_crashing_server_obeys_term_at_once(start, kind, directory):
     """NS-PFS-18, NS-SIG-03"""
     crash = directory / 'crash'
     crash.write_text('exit 1')
-    server = start('server_type', kind, 'port', '127.0.0.1:0', *pools.words(kind, 2), 'crash', crash,
-                   program=tend.find_program('pool'))
+    server = start('server_type', kind, 'port', '127.0.0.1:0', *pools.words(kind, 2),
+                   'crash', crash, program=tend.find_program('pool'))
     server.wait_log('Workers die as soon as they start', count=3)
     started = time.monotonic()
     assert server.stop() == 0
@@ -505,8 +508,8 @@ def test_pool_in_which_some_crash_keeps_serving(start, kind, directory):
     """NS-PFS-18"""
     crash = directory / 'crash'
     crash.write_text('exit 2')
-    server = start('server_type', kind, 'port', '127.0.0.1:0', *pools.words(kind, 4), 'crash', crash,
-                   program=tend.find_program('pool'))
+    server = start('server_type', kind, 'port', '127.0.0.1:0', *pools.words(kind, 4),
+                   'crash', crash, program=tend.find_program('pool'))
     pools.storm(server, connections=500, concurrency=6)
     assert 'ended with status 7' in server.log()
     crash.unlink()
@@ -535,7 +538,7 @@ def test_pool_goes_on_while_workers_cannot_be_started(start, kind, rules):
     rules.write('fork:EAGAIN:*')
     dead = server.children()[0]
     os.kill(dead, signal.SIGKILL)
-    server.wait_log(r'Cannot start a child: resource temporarily unavailable; trying again in 0\.\d s',
+    server.wait_log('Cannot start a child: resource temporarily unavailable; trying again in 0.',
                     count=2)
     assert server.cpu_share(0.5) < 0.3
     assert len(server.children()) == 2

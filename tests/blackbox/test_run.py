@@ -236,7 +236,7 @@ def test_good_end_is_not_worth_a_line(run):
 def test_program_that_cannot_be_run(run, directory, name, reason):
     """The client sees the end, the log says why, and the server goes on."""
     (directory / 'plain').write_text('#!/bin/sh\n')
-    server = run([], [name.format(directory)])
+    server = run([], [name.format(directory)], environment={'PATH': '/usr/bin:/bin'})
     for count in (1, 2):
         with server.client() as c:
             c.expect_end()

@@ -235,8 +235,6 @@ def test_foreground_order(waiter):
     assert [visit(server) for _ in range(3)] == [server.pid] * 3
     assert server.stop() == 0
     assert server.trace.handlers() == [
-        'configured', 'bound', 'child_start', *3 * ['accepted', 'process', 'closed'], 'stopping',
-        'child_exit', 'children_gone'] or server.trace.handlers() == [
         'configured', 'bound', 'child_start', *3 * ['accepted', 'process', 'closed'], 'child_exit',
         'stopping', 'children_gone']
 
@@ -320,19 +318,21 @@ def test_idle_handler_runs_when_time_has_passed_whatever_signals_come(waiter, wo
 @pytest.mark.parametrize('words', [FORKING, FOREGROUND], ids=['forking', 'foreground'])
 def test_idle_handler_does_not_run_while_clients_come(waiter, words):
     """NW-24, NW-25, NW-101: and a client that stays is one that came"""
-    server = waiter(*words, 'idle_period', 0.5)
-    clients = []
+    period = 0.5
+    server = waiter(*words, 'idle_period', period)
     server.trace.wait('before_accept')
+    clients, times = [], [time.monotonic()]
     try:
-        until = time.monotonic() + 1.5
-        while time.monotonic() < until:
+        while times[-1] < times[0] + 3 * period:
             if words is FORKING:
                 clients += busy_clients(server, 1)
             else:
                 visit(server)
+            times.append(time.monotonic())
             pause(0.05)
-        # One more if the machine stood still.
-        assert server.trace.count('idle') == 0 or tend.SLOW > 1
+        # Where the machine stood still, nobody came.
+        gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+        assert server.trace.count('idle') <= sum(gap > 0.8 * period for gap in gaps)
     finally:
         close_all(clients)
 
@@ -514,22 +514,29 @@ def test_pool_recovers_when_children_live_again(waiter):
     eventually(lambda: pools.is_served(server))
 
 
+def times_woken(pid):
+    """How often the process has gone to sleep of its own will."""
+    text = Path(f'/proc/{pid}/status').read_text()
+    return int(text.split('\nvoluntary_ctxt_switches:')[1].split()[0])
+
+
 def test_connection_wakes_one_worker(waiter):
-    """NW-T17, NW-43, NW-D09: of 16 that wait; the others sleep on"""
+    """NW-T17, NW-43, NW-D09: of 16 that wait; the others sleep on, in the kernel as well"""
     server = waiter('prefork', -16, 'timeout', 3600)
-    wait_for_workers(server, 16)
-    eventually(lambda: len({line.pid for line in server.trace.lines('before_accept')}) >= 16)
+    workers = wait_for_workers(server, 16)
+    eventually(lambda: {line.pid for line in server.trace.lines('before_accept')} >= set(workers))
     pause(0.1)
 
     def waits():
         return sum(line.role == 'child' for line in server.trace.lines('before_accept'))
 
-    before = waits()
-    for _ in range(50):
-        visit(server)
+    before, slept = waits(), {pid: times_woken(pid) for pid in workers}
+    served = {visit(server) for _ in range(50)}
     pause(0.1)
-    wasted = waits() - before - 50
-    assert wasted <= 50, wasted
+    assert waits() - before - 50 <= 50
+    # Those that served have slept for other reasons, too.
+    assert sum(times_woken(pid) - slept[pid] for pid in workers if pid not in served) <= 50
+    assert len(served) < 16
 
 
 def test_worker_that_asks_to_retire_is_replaced_and_its_client_served(waiter):

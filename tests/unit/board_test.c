@@ -209,6 +209,51 @@ what_was_served_outlives_the_child_that_did_it(void **state)
 	assert_int_equal(board_served(b), 7);
 }
 
+static void
+say_it_twice(struct board *b)
+{
+	board_busy(b);
+	board_busy(b);
+	board_waiting(b);
+	board_waiting(b);
+	board_busy(b);
+	board_waiting(b);
+}
+
+/* NW-57, NW-58: handlers may report as well, and what they said is said again for them. */
+static void
+what_is_said_twice_counts_once_among_those_that_wait(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+	unsigned guest = (unsigned)board_claim(b, SLOT_BUSY);
+
+	assert_int_equal(in_child(b, slot, say_it_twice), 0);
+	assert_int_equal(in_child(b, guest, say_it_twice), 0);
+	assert_int_equal(board_recount(b), 0);
+	assert_tally(b, 2, 0, 0);
+	/* As connections begun they are two. */
+	assert_int_equal(board_served_by(b, slot), 3);
+	board_release(b, slot);
+	board_release(b, guest);
+	assert_int_equal(board_recount(b), 0);
+}
+
+/* NW-85: a dequeue child is none of those that serve, whatever its hook says. */
+static void
+dequeue_child_stays_one(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_DEQUEUE);
+
+	assert_int_equal(in_child(b, slot, begin_one), 0);
+	assert_tally(b, 0, 0, 1);
+	assert_int_equal(in_child(b, slot, say_it_twice), 0);
+	assert_tally(b, 0, 0, 1);
+	assert_int_equal(board_recount(b), 0);
+	assert_int_equal(board_served(b), 0);
+}
+
 /* ---- waking ---- */
 
 static void
@@ -327,14 +372,15 @@ no_wake_is_lost_between_looking_and_changing(void **state)
 		_exit(0);
 	}
 	assert_true(pid > 0);
+	/* As the master does: it looks when it was woken, and only then. */
 	while (waitpid(pid, &status, WNOHANG) == 0)
 		if (poll(&p, 1, 1) == 1)
 			board_woken(b);
 	assert_int_equal(status, 0);
-	/* All is quiet. What was the last word of the worker has been heard, or will be now; and the
-	   next one is heard too. */
-	board_woken(b);
+	if (poll(&p, 1, 0) == 1)
+		board_woken(b);
 	assert_tally(b, 0, 1, 0);
+	/* All is quiet. The next word is heard, whatever crossed before. */
 	in_child(b, slot, board_waiting);
 	in_child(b, slot, begin_one);
 	assert_true(master_was_woken(b));
@@ -456,6 +502,88 @@ a_counter_that_is_too_low_does_not_wake_at_once(void **state)
 	assert_int_equal(board_recount(b), -1);
 }
 
+/* ---- boards that were overwritten ---- */
+
+/* All that is shared: the counters, then the slots. */
+static void
+overwrite_all(struct board *b, int byte)
+{
+	char *from;
+	size_t size;
+
+	memcpy(&from, b, sizeof(from));
+	memcpy(&size, (char *)b + sizeof(from), sizeof(size));
+	memset(from, byte, size);
+}
+
+/* NW-T36, NW-67 to -69: the master knows whose slots they are. */
+static void
+overwritten_slots_belong_to_their_children_still(void **state)
+{
+	static const int bytes[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	struct board *b = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+		unsigned waiting = (unsigned)board_claim(b, SLOT_WAITING);
+		unsigned busy = (unsigned)board_claim(b, SLOT_BUSY);
+		unsigned dequeue = (unsigned)board_claim(b, SLOT_DEQUEUE);
+		int other;
+
+		overwrite_all(b, bytes[i]);
+		/* Before anybody has noticed: nobody is given the place of a child that lives. */
+		other = board_claim(b, SLOT_WAITING);
+		assert_true(other >= 0 && (unsigned)other != waiting && (unsigned)other != busy &&
+		    (unsigned)other != dequeue);
+		board_release(b, (unsigned)other);
+		assert_true(board_rebuild(b) > 0);
+		board_recount(b);
+		board_woken(b);
+		assert_tally(b, 0, 2, 1);
+		assert_int_equal(board_rebuild(b), 0);
+		assert_int_equal(board_recount(b), 0);
+		/* It says itself that it waits, and is waited for again. */
+		board_wake_below(b, 1);
+		assert_true(master_was_woken(b));
+		assert_int_equal(in_child(b, waiting, board_waiting), 0);
+		assert_tally(b, 1, 1, 1);
+		assert_int_equal(in_child(b, waiting, begin_one), 0);
+		assert_true(master_was_woken(b));
+		board_release(b, waiting);
+		board_release(b, busy);
+		board_release(b, dequeue);
+		assert_tally(b, 0, 0, 0);
+		assert_int_equal(board_recount(b), 0);
+	}
+}
+
+/* What each child knows of itself repairs its slot, and the counter with it. */
+static void
+child_says_again_what_was_overwritten(void **state)
+{
+	static const uint32_t garbage[] = { SLOT_FREE, SLOT_WAITING, SLOT_BUSY, 99 };
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+	size_t i;
+
+	board_say_again(b); /* of one without a slot */
+	board_mine(b, slot);
+	for (i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		board_waiting(b);
+		atomic_store(&slot_in_memory(b, slot)->state, garbage[i]);
+		board_recount(b);
+		board_say_again(b);
+		assert_tally(b, 1, 0, 0);
+		assert_int_equal(board_recount(b), 0);
+		board_busy(b);
+		atomic_store(&slot_in_memory(b, slot)->state, garbage[i]);
+		board_recount(b);
+		board_say_again(b);
+		assert_tally(b, 0, 1, 0);
+		assert_int_equal(board_recount(b), 0);
+	}
+}
+
 /* ---- many at once ---- */
 
 #define ROUNDS 20000
@@ -532,6 +660,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(garbage_in_a_slot_counts_as_unsound_and_breaks_nothing,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(a_wrong_counter_is_set_right_and_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_said_twice_counts_once_among_those_that_wait,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(dequeue_child_stays_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(overwritten_slots_belong_to_their_children_still, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(child_says_again_what_was_overwritten, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_processes_leave_counts_that_are_right, setup,
 		    teardown),
 	};

@@ -70,6 +70,25 @@ what_was_printed_leaves_before_an_answer_is_waited_for(void **state)
 	client_hears(m, "name? ");
 }
 
+/* Also from a buffer that the handler gave to the stream. */
+static void
+a_prompt_leaves_from_a_buffer_of_the_stream_too(void **state)
+{
+	static char buffer[4096];
+	struct meeting *m = *state;
+	struct streams s = open_streams(m);
+	char line[64];
+
+	tend_set_timeout(&m->c, 0.02);
+	assert_int_equal(setvbuf(s.out, buffer, _IOFBF, sizeof(buffer)), 0);
+	fprintf(s.out, "name? ");
+	assert_null(fgets(line, sizeof(line), s.in));
+	client_hears(m, "name? ");
+	fprintf(s.out, "good bye");
+	tend_close(&m->c);
+	client_hears(m, "good bye");
+}
+
 /* NS-CIO-11 */
 static void
 a_deadline_is_an_error_of_the_stream_and_errno_says_so(void **state)
@@ -265,6 +284,7 @@ main(void)
 		EVERYWHERE(a_handler_may_speak_with_fgets_and_fprintf),
 		EVERYWHERE(the_same_streams_are_given_each_time),
 		EVERYWHERE(what_was_printed_leaves_before_an_answer_is_waited_for),
+		EVERYWHERE(a_prompt_leaves_from_a_buffer_of_the_stream_too),
 		EVERYWHERE(a_deadline_is_an_error_of_the_stream_and_errno_says_so),
 		EVERYWHERE(a_stop_is_an_error_of_the_stream),
 		EVERYWHERE(one_who_is_gone_is_an_error_of_the_stream),

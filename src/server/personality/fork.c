@@ -89,6 +89,7 @@ serve_guest(struct tend_server *srv, void *data)
 		close(srv->listeners[i].fd);
 	srv->listeners_gone = true;
 	close(srv->lifeline);
+	srv->lifeline = -1;
 	if (child_hears_signals(srv, TEND_CHILD_FORK) && (r = child_open_loop(srv)) < 0)
 		return child_report(srv, r);
 	if ((r = hook_child_start(srv, TEND_CHILD_FORK)) < 0)

@@ -10,6 +10,12 @@
 #include "server/master.h"
 #include "server/personality.h"
 
+/* srv->personality_state */
+struct pool {
+	struct pool_times times;
+	int               resized; /* by TTIN and TTOU */
+};
+
 /* ---- the limits ---- */
 
 static bool
@@ -22,12 +28,6 @@ static int
 least(int a, int b)
 {
 	return a < b ? a : b;
-}
-
-static unsigned
-least_of(int a, unsigned b)
-{
-	return (unsigned)a < b ? (unsigned)a : b;
 }
 
 /* Uses `value` where nothing was said, and lets `dump` and tend_server_get() know. */
@@ -92,17 +92,25 @@ prepare(struct tend_server *srv)
 	return 0;
 }
 
+/* The options, moved by TTIN and TTOU, and consistent all the same. */
 static struct pool_limits
 limits(struct tend_server *srv)
 {
 	const struct tend_config *c = &srv->settings.value;
+	const struct pool *pool = srv->personality_state;
+	int room = (int)master_room(srv);
+	int max = least(c->max_servers + pool->resized, room);
+	int min = c->min_servers + pool->resized;
+	int max_spare = least(c->max_spare_servers, max > 1 ? max - 1 : 0);
 
+	max = max > 1 ? max : 1;
+	/* With none at all nobody would ever be served. */
+	min = least(min > 1 ? min : 1, max);
 	return (struct pool_limits){
-		/* With none at all nobody would ever be served. */
-		.min_servers = c->min_servers > 0 ? (unsigned)c->min_servers : 1,
-		.min_spare = (unsigned)c->min_spare_servers,
-		.max_spare = (unsigned)c->max_spare_servers,
-		.max_servers = least_of(c->max_servers, master_room(srv)),
+		.min_servers = (unsigned)min,
+		.min_spare = (unsigned)least(c->min_spare_servers, least(min, max_spare)),
+		.max_spare = (unsigned)max_spare,
+		.max_servers = (unsigned)max,
 		.check_for_waiting = clock_from_seconds(c->check_for_waiting),
 		.min_child_ttl = clock_from_seconds(c->min_child_ttl),
 		.idle_to_minimum = clock_from_seconds(c->idle_to_minimum),
@@ -121,7 +129,7 @@ decide(struct tend_server *srv, const struct pool_limits *l, const struct pool_v
 			.start = pool_grow_by_tenth(l, view),
 			.again = CLOCK_NEVER,
 		};
-	return pool_decide(l, view, srv->personality_state, now);
+	return pool_decide(l, view, &((struct pool *)srv->personality_state)->times, now);
 }
 
 /* At the maximum there is nothing that waking us would change. */
@@ -161,31 +169,34 @@ manage(struct tend_server *srv, int64_t now)
 	return pause > 0 && clock_after(now, pause) < plan.again ? clock_after(now, pause) : plan.again;
 }
 
-/* NS-PF-45: minimum and maximum move together; the spare limits stay below the maximum. */
+/*
+ * NS-PF-45: minimum and maximum move together. By an offset, so that as many TTIN undo as many TTOU
+ * whatever limit was met on the way.
+ */
 static void
 resize(struct tend_server *srv, int by)
 {
-	struct tend_config *c = &srv->settings.value;
+	const struct tend_config *c = &srv->settings.value;
+	struct pool *pool = srv->personality_state;
+	int wanted = c->max_servers + pool->resized + by;
+	struct pool_limits l;
 
-	if (c->max_servers + by < 1 ||
-	    (by > 0 && (unsigned)(c->max_servers + by) > master_room(srv)))
+	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
 		return;
-	c->max_servers += by;
-	c->min_servers = least(c->min_servers + by > 0 ? c->min_servers + by : 1, c->max_servers);
-	c->max_spare_servers = least(c->max_spare_servers, c->max_servers - 1);
-	c->min_spare_servers =
-	    least(c->min_spare_servers, least(c->min_servers, c->max_spare_servers));
+	pool->resized += by;
+	l = limits(srv);
 	tend_log(srv, TEND_LOG_INFO,
-	    "%d to %d workers from now on (options min_servers, max_servers)", c->min_servers,
-	    c->max_servers);
+	    "%u to %u workers from now on (options min_servers, max_servers)", l.min_servers,
+	    l.max_servers);
 }
 
 static int
 open_pool(struct tend_server *srv)
 {
+	struct pool *pool = srv->personality_state;
 	int64_t now = clock_now();
 
-	*(struct pool_times *)srv->personality_state =
+	pool->times =
 	    (struct pool_times){ .begun = now, .started = now, .dismissed = now, .looked = now };
 	return master_open(srv, (unsigned)srv->settings.value.max_servers);
 }
@@ -203,7 +214,7 @@ const struct personality personality_prefork = {
 	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS,
 	.defaults = defaults,
 	.prepare = prepare,
-	.state_size = sizeof(struct pool_times),
+	.state_size = sizeof(struct pool),
 	.open = open_pool,
 	.loop = loop,
 	.close = master_close,
