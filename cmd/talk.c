@@ -177,7 +177,7 @@ command_talk(int argc, char **argv)
 		return complain(EX_OSERR, "out of memory");
 	}
 	words[n++] = argv[0];
-	/* Weaker than what follows: `tend Fork server_type PreFork` is PreFork, as with HTTP. */
+	/* The first that can be had: of `tend Fork server_type PreFork`, Fork (NS-MTY-07). */
 	if (first)
 		words[n++] = type;
 	for (i = first || (argc > 1 && strcasecmp(argv[1], "MultiType") == 0) ? 2 : 1; i < argc; i++)

@@ -371,7 +371,7 @@ def test_idle_pool_stops_without_delay(start, directory):
 
 @pytest.mark.parametrize('words', [preforking(2), FORKING], ids=['preforking', 'forking'])
 def test_child_that_never_finishes_is_killed_after_the_grace_period(waiter, words):
-    """NW-T25, NW-61, NW-62, NW-D14: TERM once, then KILL once; all are reaped, and it ends with 0."""
+    """NW-T25, NW-61, NW-62, NW-D14: TERM once, then KILL once; all are reaped; it ends with 0."""
     server = waiter(*words, 'stop_timeout', 1, 'log_level', 4)
     with server.client() as c:
         pid = pid_of(c)
