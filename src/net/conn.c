@@ -139,8 +139,6 @@ conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 			if ((events & POLLOUT) == 0)
 				return -ECANCELED;
 			cancelled = true;
-			/* Nobody empties it from now on. */
-			fds[1].fd = -1;
 			now = clock_now();
 			if (deadline > now + CONN_CANCELLED_OUTPUT)
 				deadline = now + CONN_CANCELLED_OUTPUT;

@@ -59,31 +59,23 @@ coarse_now(void)
 int
 board_new(struct board **into, unsigned slots)
 {
-	struct board *b = calloc(1, sizeof(*b) + slots);
-	int r;
+	struct board *b = calloc(1, sizeof(*b));
 
 	if (b == NULL)
 		return -ENOMEM;
 	b->slots = slots;
 	b->mine = NOBODY;
+	b->wake_fd = -1;
 	b->size = sizeof(struct shared) + slots * sizeof(struct board_slot);
 	b->shared = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (b->shared == MAP_FAILED) {
-		r = -errno;
-		goto free_board;
-	}
-	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (b->wake_fd < 0) {
-		r = -errno;
-		goto unmap;
+		int r = -errno;
+
+		free(b);
+		return r;
 	}
 	*into = b;
 	return 0;
-unmap:
-	munmap(b->shared, b->size);
-free_board:
-	free(b);
-	return r;
 }
 
 void
@@ -92,8 +84,16 @@ board_free(struct board *b)
 	if (b == NULL)
 		return;
 	munmap(b->shared, b->size);
-	close(b->wake_fd);
+	if (b->wake_fd >= 0)
+		close(b->wake_fd);
 	free(b);
+}
+
+int
+board_let_wake(struct board *b)
+{
+	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return b->wake_fd >= 0 ? b->wake_fd : -errno;
 }
 
 int

@@ -38,13 +38,17 @@ struct board_slot {
 
 struct board;
 
-/* Room for `slots` children. -ENOMEM or another errno of mmap() and eventfd(). */
+/* Room for `slots` children. -ENOMEM or another errno of mmap(). */
 int  board_new(struct board **into, unsigned slots);
 /* Unmaps in this process; the memory goes with the last one. */
 void board_free(struct board *b);
 
-/* A descriptor that becomes readable when a worker wakes the master. */
-int  board_wake_fd(const struct board *b);
+/*
+ * Before the first fork, for masters of workers: lets them wake it. A descriptor of the board's that
+ * becomes readable then, or -errno.
+ */
+int  board_let_wake(struct board *b);
+int  board_wake_fd(const struct board *b); /* -1: not yet */
 /* The master woke up: workers may wake it again. */
 void board_woken(struct board *b);
 

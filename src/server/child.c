@@ -51,7 +51,8 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 			close(m->children.list[i].channel);
 	if (parents_channel >= 0)
 		close(parents_channel);
-	close(m->lifeline[1]);
+	if (m->lifeline[1] >= 0)
+		close(m->lifeline[1]);
 	if (srv->pidfile.fd >= 0)
 		pidfile_close(&srv->pidfile);
 	daemonize_forget(&srv->daemon);

@@ -60,13 +60,30 @@ open_board(struct tend_server *srv, unsigned slots)
 	struct master *m = srv->master;
 	int r = board_new(&srv->board, slots);
 
+	tend_watch_init(&m->wake, woken, srv);
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot make the board of %u children: %s",
 		    slots, error_reason(r));
-	tend_watch_init(&m->wake, woken, srv);
-	r = tend_watch_start(srv->loop, &m->wake, board_wake_fd(srv->board), TEND_READ);
+	return 0;
+}
+
+/*
+ * What workers need that live long and wait by themselves: a way to wake us, and one to notice that
+ * we are gone. Children for one client do without, and have fewer descriptors to be born with.
+ */
+static int
+open_for_workers(struct tend_server *srv)
+{
+	struct master *m = srv->master;
+	int r = board_let_wake(srv->board);
+
+	if (r >= 0)
+		r = tend_watch_start(srv->loop, &m->wake, r, TEND_READ);
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot watch the board: %s", error_reason(r));
+	if (pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
+		return server_fail(srv, EX_OSERR, -errno, "cannot make a pipe: %s",
+		    error_reason(-errno));
 	return 0;
 }
 
@@ -84,17 +101,17 @@ master_open(struct tend_server *srv, unsigned children)
 	m->lifeline[0] = m->lifeline[1] = -1;
 	m->recounted = m->polled = m->dequeued = m->idle_since = now;
 	srv->master = m;
-	/* Twice what is allowed now, for TTIN, for those that are leaving, and for the dequeuers. */
-	fflush(NULL);
 	if (children_reserve(&m->children) < 0)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	/* See hooks_may_write(). */
+	fflush(NULL);
 	m->dequeue_room = (unsigned)config->max_dequeue;
+	/* Twice what is allowed now, for TTIN, for those that are leaving, and for the dequeuers. */
 	r = open_board(srv, 2 * children + 64 + m->dequeue_room);
+	if (r == 0 && (srv->personality->traits & PERSONALITY_WORKERS))
+		r = open_for_workers(srv);
 	if (r < 0)
 		return r;
-	if (pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
-		return server_fail(srv, EX_OSERR, -errno, "cannot make a pipe: %s",
-		    error_reason(-errno));
 	if (srv->policy.titles)
 		title_open();
 	r = serialize_open(&m->turns, how, config->lock_file, &srv->error);

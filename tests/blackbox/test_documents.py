@@ -1,14 +1,15 @@
 """The documents keep their word: their programs compile and serve, their commands print what they
-say, and nothing public is left out.
+say, the names they use exist, and nothing public is left out.
 
-A block of README.md or of a manual page is run when a mark stands before it, `<!-- test -->` or
-`; test`. Every C block of README.md is compiled, marked or not. A mark may say more:
+A block of README.md, of doc/migration.md or of a manual page is run when a mark stands before it,
+`<!-- test -->` or `; test`. Every C block of README.md and doc/migration.md is compiled, marked or
+not. A mark may say more, in the order of the conversation:
 
     send "TEXT"      what the client of a server sends; for others, nothing
     expect "TEXT"    what must come back, or be printed
 
-In shell blocks, port 7007 stands for a free one, and `nc` is a small client of our own. A comment
-behind a command is what it must print.
+Port 7007 stands for a free one. Perl programs are run where their modules are installed. In shell
+blocks `nc` is a small client of our own, and a comment behind a command is what it must print.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ import tend
 
 DOC = tend.ROOT / 'doc'
 README = tend.ROOT / 'README.md'
+MIGRATION = DOC / 'migration.md'
 PAGES = sorted([*DOC.glob('*.scd'), *DOC.glob('*.scd.in')])
 HEADERS = tend.ROOT / 'include' / 'tend'
 
@@ -65,9 +67,10 @@ class Block:
         self.language = language
         self.text = text
 
-    def words(self, key):
-        """The texts of `key "TEXT"` in the mark."""
-        return [json.loads(f'"{text}"') for text in re.findall(key + r' "([^"]*)"', self.mark or '')]
+    def steps(self):
+        """What the mark says of the conversation: [('send' or 'expect', text)]."""
+        found = re.findall(r'\b(send|expect) "([^"]*)"', self.mark or '')
+        return [(what, json.loads(f'"{text}"')) for what, text in found]
 
     @property
     def is_program(self):
@@ -89,9 +92,11 @@ def blocks(path):
     return found
 
 
-ALL = [block for path in [README, *PAGES] for block in blocks(path)]
-PROGRAMS = [b for b in ALL if b.language == 'c' and (b.mark is not None or b.name.startswith('README'))]
+ALL = [block for path in [README, MIGRATION, *PAGES] for block in blocks(path)]
+PROGRAMS = [b for b in ALL if b.language == 'c' and (b.mark is not None or '.md-' in b.name)]
 COMMANDS = [b for b in ALL if b.language == 'sh' and b.mark is not None]
+SCRIPTS = [b for b in ALL if b.language == 'perl']
+HANDLERS = [b for b in PROGRAMS if b.name.startswith('migration') and 'tend_main(' in b.text]
 
 
 def by_name(block):
@@ -113,10 +118,10 @@ def compiler():
     return words[:next(i for i, word in enumerate(words) if word.startswith('-'))]
 
 
-def compile_program(block, directory):
+def compile_program(text, directory):
     """Compiles as a user would, against the static library. Returns the program's path."""
     source, program = directory / 'program.c', directory / 'program'
-    source.write_text(block.text)
+    source.write_text(text)
     libraries = ['-ldl']
     if '#define HAVE_PCRE2 1' in (tend.BUILD / 'config.h').read_text():
         libraries.append('-lpcre2-8')
@@ -132,28 +137,101 @@ def compile_program(block, directory):
     return str(program)
 
 
+def converse(address, block):
+    """One client that says and hears what the mark says, and then the server's end of it."""
+    heard = ''
+    with tend.eventually(lambda: connected(address), what=f'{block.name} listens') as client:
+        for what, text in block.steps():
+            if what == 'send':
+                client.send(text)
+                continue
+            while text not in heard:
+                data = client.recv()
+                assert data, f'expected {text!r}, got {heard!r} and the end'
+                heard += data.decode()
+            heard = heard[heard.index(text) + len(text):]
+        client.half_close()
+        client.recv_all()
+
+
+def connected(address):
+    try:
+        return tend.Client(address)
+    except ConnectionRefusedError:
+        return None
+
+
 @pytest.mark.parametrize('block', PROGRAMS, ids=by_name)
 def test_program_does_what_its_document_says(block, tmp_path):
     assert block.is_program, 'a C block is a whole program'
-    program = compile_program(block, tmp_path)
+    port = free_port()
+    program = compile_program(block.text.replace('7007', str(port)), tmp_path)
     if 'tend_main(' in block.text:
-        answer = talk_to(program, block, tmp_path)
+        talk_to(program, block, tmp_path)
+    elif '7007' in block.text:
+        talk_to_port(port, block, tmp_path, program=program)
     else:
         answer = subprocess.run([program], capture_output=True, text=True, check=True,
                                 timeout=tend.DEADLINE).stdout
-    for text in block.words('expect'):
-        assert text in answer
+        assert block.steps() and all(text in answer for _, text in block.steps())
 
 
-def talk_to(program, block, directory):
-    server = tend.Server('port', '127.0.0.1:0', program=program, directory=directory)
+def talk_to(program, block, directory, *words):
+    server = tend.Server('port', '127.0.0.1:0', *words, program=program, directory=directory)
     try:
-        with socket.create_connection(server.address, tend.DEADLINE) as client:
-            client.sendall(''.join(block.words('send')).encode())
-            client.shutdown(socket.SHUT_WR)
-            return b''.join(iter(lambda: client.recv(4096), b'')).decode()
+        converse(server.address, block)
     finally:
         server.close()
+
+
+def talk_to_port(port, block, directory, *words, **options):
+    """A server that knows its port and need not write our log."""
+    server = tend.Server(*words, directory=directory, listeners=0, cwd=directory, **options)
+    try:
+        converse(('127.0.0.1', port), block)
+    except AssertionError as e:
+        raise AssertionError(f'{e}\n{server.log()}') from None
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize('block', HANDLERS, ids=by_name)
+def test_migrated_handler_runs_under_every_personality(block, tmp_path, personality):
+    program = compile_program(block.text, tmp_path)
+    words = ['max_servers', '3', 'min_servers', '1'] if personality == 'PreFork' else []
+    talk_to(program, block, tmp_path, 'server_type', personality, *words)
+
+
+# ---- Perl ----
+
+def missing_module(text):
+    """The first of our four that the program needs and that is not installed; None: none."""
+    for name in re.findall(r"^use (?:base|parent) '((?:Net|Danga|IO)::[\w:]+)'", text, re.M):
+        if subprocess.run(['perl', f'-M{name}', '-e', '1'], capture_output=True).returncode != 0:
+            return name
+    return None
+
+
+@pytest.mark.parametrize('block', SCRIPTS, ids=by_name)
+def test_perl_program_says_the_same(block, tmp_path):
+    """What the page shows as "before" has the conversation that the program after it has."""
+    assert block.mark is not None and block.steps(), 'a Perl block is run'
+    if shutil.which('perl') is None:
+        pytest.skip('needs perl')
+    missing = missing_module(block.text)
+    if missing:
+        pytest.skip(f'needs {missing}')
+    port = free_port()
+    script = tmp_path / 'program.pl'
+    script.write_text(block.text.replace('7007', str(port)))
+    talk_to_port(port, block, tmp_path, script, program='perl')
+
+
+def test_programs_before_and_after_have_the_same_conversation():
+    pairs = [b for b in ALL if b.name.startswith('migration') and b.mark is not None]
+    before, after = pairs[::2], pairs[1::2]
+    assert [b.language for b in before] == ['perl'] * 4 and [b.language for b in after] == ['c'] * 4
+    assert [b.steps() for b in before] == [b.steps() for b in after]
 
 
 # ---- commands ----
@@ -221,23 +299,88 @@ def test_commands_print_what_their_document_says(block, tmp_path):
 
 # ---- completeness ----
 
+def headers():
+    """The public headers without their comments."""
+    texts = [header.read_text() for header in sorted(HEADERS.glob('*.h'))]
+    return re.sub(r'/\*.*?\*/', '', '\n'.join(texts), flags=re.S)
+
+
+def hook_names():
+    members = re.search(r'struct tend_hooks \{(.*?)\n\};', headers(), re.S)[1]
+    return re.findall(r'\(\*(\w+)\)', members)
+
+
+def waiting_hooks():
+    """Those that the manual says are not called by this version."""
+    manual = (DOC / 'tend.7.scd').read_text()
+    names = re.search(r'The\s+hooks ((?:_\w+_[,\s]*(?:and\s+)?)+)have their places', manual)[1]
+    return re.findall(r'_(\w+)_', names)
+
+
 def test_every_public_function_is_in_the_manual():
     manual = (DOC / 'libtend.3.scd').read_text()
-    declared = set()
-    for header in HEADERS.glob('*.h'):
-        text = re.sub(r'/\*.*?\*/', '', header.read_text(), flags=re.S)
-        declared |= set(re.findall(r'^TEND_API\b[^;(]*?\b(tend_\w+)\(', text, re.M))
+    declared = set(re.findall(r'^TEND_API\b[^;(]*?\b(tend_\w+)\(', headers(), re.M))
     assert len(declared) > 50
     assert [name for name in sorted(declared) if not re.search(rf'\b{name}\b', manual)] == []
 
 
+def test_manual_gives_functions_as_the_headers_do():
+    """Each prototype in libtend(3), word for word."""
+    manual = (DOC / 'libtend.3.scd').read_text()
+    shown = re.findall(r'^(?!TEND|struct tend_\w+ \w+\b[^(]*;)[a-z][^;`]*?\btend_\w+\([^;]*\);', manual, re.M)
+    plain = re.sub(r'\s+', ' ', re.sub(r'\bTEND_(?:API|PRINTF\([^)]*\))', '', headers()))
+    declared = {re.sub(r'([*(]) ', r'\1', one).strip() for one in plain.split(';')}
+    wrong = [one for one in (re.sub(r'\s+', ' ', s)[:-1] for s in shown)
+             if not any(other.endswith(one) for other in declared)]
+    assert len(shown) > 80
+    assert wrong == []
+
+
 def test_every_hook_is_in_the_manual():
-    text = re.sub(r'/\*.*?\*/', '', (HEADERS / 'service.h').read_text(), flags=re.S)
-    members = re.search(r'struct tend_hooks \{(.*?)\n\};', text, re.S)[1]
-    hooks = re.findall(r'\(\*(\w+)\)', members)
     manual = (DOC / 'tend.7.scd').read_text()
-    assert len(hooks) > 30
-    assert [name for name in hooks if not re.search(rf'\b_?{name}_?\b', manual)] == []
+    assert len(hook_names()) > 30
+    assert [name for name in hook_names() if not re.search(rf'\b_?{name}_?\b', manual)] == []
+
+
+@pytest.mark.parametrize('path', [README, MIGRATION, *PAGES, DOC / 'internals.md'], ids=lambda p: p.name)
+def test_functions_that_documents_name_exist(path):
+    known = set(re.findall(r'\btend_\w+', headers())) | {'tend_service'}
+    named = set(re.findall(r'(?<![\w.])tend_[a-z]\w*', path.read_text()))
+    assert sorted(named - known) == []
+
+
+@pytest.mark.parametrize('path', [README, MIGRATION, DOC / 'internals.md', tend.ROOT / 'CONTRIBUTING.md',
+                                  tend.ROOT / 'examples' / 'README.md'], ids=lambda p: p.name)
+def test_files_that_documents_name_exist(path):
+    text = path.read_text()
+    named = re.findall(r'`((?:src|include|tests|doc|examples|bench|cmd)/[\w./*-]+)', text)
+    missing = [name for name in named if not list(tend.ROOT.glob(name.rstrip('.'))) and
+               not name.startswith('tests/unit/x_')]
+    links = [link for link in re.findall(r'\]\((?!\w+:|#)([^)#]+)', text)
+             if not (path.parent / link).exists()]
+    assert missing + links == []
+
+
+def test_migration_says_later_of_what_is_not_there():
+    """No row promises a hook that nobody calls, and no option that this build refuses."""
+    rows = [line for line in MIGRATION.read_text().splitlines() if line.startswith('| ')]
+    table = (tend.ROOT / 'src' / 'config' / 'options_table.c').read_text()
+    reserved = re.findall(r'\.name = "(\w+)",[^{}]*?(?:RESERVED\(|ROW_RESERVED)', table)
+    waiting = [*waiting_hooks(), *reserved]
+    assert len(waiting_hooks()) == 9 and len(reserved) > 10
+    promised = [row for row in rows if 'later' not in row and not row.startswith('| evented')
+                and not row.startswith('| datagrams')
+                and any(re.search(rf'`{name}\b', row) for name in waiting)]
+    assert promised == []
+
+
+def test_every_difference_of_the_models_is_explained():
+    table = (tend.ROOT / 'src' / 'config' / 'options_table.c').read_text()
+    rows = re.findall(r'\.name = "(\w+)"[^{}]*?GROUP_(DIFFERENCES|WAITER)', table)
+    page = (DOC / 'tend.conf.5.scd.in').read_text()
+    section = page[page.index('# WHERE THE MODELS DIFFER'):page.index('# EXAMPLE')]
+    assert len(rows) > 12
+    assert [name for name, _ in rows if name not in section] == []
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda p: p.name)

@@ -23,7 +23,7 @@ setup(void **state)
 {
 	struct board *b = NULL;
 
-	if (board_new(&b, SLOTS) < 0)
+	if (board_new(&b, SLOTS) < 0 || board_let_wake(b) < 0)
 		return -1;
 	*state = b;
 	return 0;

@@ -367,8 +367,6 @@ further_signals_do_not_disturb_the_last_output(void **state)
 	m->stop = true;
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]);
 	while (n > 0) {
-		/* Once the stop was heard of, nobody empties this any more. */
-		m->mood.data = m;
 		n = tend_write(&m->c, piece, sizeof(piece));
 		if (n > 0)
 			assert_int_equal(write(m->interrupt[1], "", 1), 1);

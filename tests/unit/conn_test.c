@@ -645,6 +645,39 @@ another_signal_does_not_wake_a_sleeper(void **state)
 	assert_lasted(begun, 0.05);
 }
 
+static unsigned orphaned;
+
+static void
+note_orphaned(void *data)
+{
+	assert_ptr_equal(data, &meeting);
+	orphaned++;
+}
+
+/* A worker hears of its parent's end while it waits for a client, and goes on serving it. */
+static void
+the_end_of_the_parent_is_told_once_and_ends_no_wait(void **state)
+{
+	struct meeting *m = *state;
+	int64_t begun = clock_now();
+	int lifeline[2];
+
+	orphaned = 0;
+	assert_int_equal(pipe(lifeline), 0);
+	m->mood.lifeline_fd = lifeline[0];
+	m->mood.orphaned = note_orphaned;
+	assert_int_equal(tend_sleep(&m->c, 0.01), 0);
+	assert_int_equal(orphaned, 0);
+	close(lifeline[1]);
+	assert_int_equal(tend_sleep(&m->c, 0.05), 0);
+	assert_lasted(begun, 0.06);
+	assert_int_equal(tend_sleep(&m->c, 0.01), 0);
+	assert_int_equal(orphaned, 1);
+	client_says(m, "still here\n");
+	handler_gets_line(&m->c, "still here");
+	close(lifeline[0]);
+}
+
 static void
 note(int signo)
 {
@@ -713,6 +746,7 @@ main(void)
 		EVERYWHERE(neither_data_nor_their_end_wake_a_sleeper),
 		EVERYWHERE(a_stop_wakes_a_sleeper),
 		EVERYWHERE(another_signal_does_not_wake_a_sleeper),
+		OVER_UNIX(the_end_of_the_parent_is_told_once_and_ends_no_wait),
 		EVERYWHERE(signals_of_the_application_do_not_shorten_a_wait),
 	};
 

@@ -14,9 +14,6 @@
 #include "server/personality.h"
 #include "server/serve.h"
 
-/* Accepted in a row before the loop is looked at again. */
-#define BATCH 16
-
 struct gate {
 	const struct listener *listener;
 	struct tend_watch      watch;
@@ -88,8 +85,6 @@ serve_guest(struct tend_server *srv, void *data)
 	for (i = 0; i < srv->listener_count; i++)
 		close(srv->listeners[i].fd);
 	srv->listeners_gone = true;
-	close(srv->lifeline);
-	srv->lifeline = -1;
 	if (child_hears_signals(srv, TEND_CHILD_FORK) && (r = child_open_loop(srv)) < 0)
 		return child_report(srv, r);
 	if ((r = hook_child_start(srv, TEND_CHILD_FORK)) < 0)
@@ -132,21 +127,21 @@ log_limit(struct tend_server *srv, int64_t now)
 	    srv->policy.refuse_when_full ? "are refused" : "wait in the queue");
 }
 
-/* Accepts from one listener and forks. False when it had nobody, or this is no time for more. */
-static bool
+/* Accepts from one listener and forks. */
+static void
 admit(struct tend_server *srv, struct gate *g, int64_t now)
 {
 	struct door *door = srv->personality_state;
 	struct addr peer;
 	int fd = accept_one(g->listener, &peer);
 
+	g->ready = false;
+	if (fd == -EAGAIN)
+		return;
 	if (fd < 0) {
-		g->ready = false;
-		if (fd != -EAGAIN) {
-			accept_report(srv, g->listener, fd);
-			door->starved_until = now + clock_from_seconds(ACCEPT_PAUSE);
-		}
-		return false;
+		accept_report(srv, g->listener, fd);
+		door->starved_until = now + clock_from_seconds(ACCEPT_PAUSE);
+		return;
 	}
 	srv->master->busy_turn = true;
 	serve_meet(srv, fd, g->listener, &peer);
@@ -155,32 +150,29 @@ admit(struct tend_server *srv, struct gate *g, int64_t now)
 		fd = serve_refuse(srv);
 		if (fd >= 0)
 			drain_start(door->drains, fd);
-		return true;
-	}
-	if (master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door) > 0)
+	} else if (master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door) > 0) {
 		serve_part(srv);
-	else
+	} else {
 		serve_abandon(srv);
-	return true;
+	}
 }
 
+/*
+ * One client of each listener that has some, in turn; the loop tells again when there are more. That
+ * is fair, and asking for another would mostly be in vain: forking takes longer than clients take
+ * to come.
+ */
 static void
 admit_waiting(struct tend_server *srv, int64_t now)
 {
 	struct door *door = srv->personality_state;
-	size_t tries, n = door->count;
-	unsigned admitted = 0;
+	size_t i;
 
-	for (tries = 0; tries < n && admitted < BATCH && !must_wait(srv);) {
-		struct gate *g = &door->gates[door->next % n];
+	for (i = 0; i < door->count && !must_wait(srv) && master_may_spawn(srv, now) == 0; i++) {
+		struct gate *g = &door->gates[door->next++ % door->count];
 
-		if (g->ready && master_may_spawn(srv, now) == 0 && admit(srv, g, now)) {
-			admitted++;
-			tries = 0;
-		} else {
-			tries++;
-		}
-		door->next++;
+		if (g->ready)
+			admit(srv, g, now);
 	}
 }
 
