@@ -59,7 +59,7 @@ coarse_now(void)
 int
 board_new(struct board **into, unsigned slots)
 {
-	struct board *b = calloc(1, sizeof(*b));
+	struct board *b = calloc(1, sizeof(*b) + slots * sizeof(b->claimed[0]));
 
 	if (b == NULL)
 		return -ENOMEM;
