@@ -37,7 +37,8 @@ struct tend_hooks {
 	void (*before_spawn)(struct tend_server *srv, enum tend_child_kind kind, unsigned left);
 	/* Parent, after each fork. Always before child_died of the same pid. */
 	void (*child_born)(struct tend_server *srv, pid_t pid, enum tend_child_kind kind);
-	/* Child, its first and its last moment. child_exit runs on every regular end. */
+	/* Child, its first and its last moment. child_exit runs on every regular end. A child of Fork
+	   then ends with _exit(): streams of your own are yours to flush. */
 	int (*child_start)(struct tend_server *srv, enum tend_child_kind kind);
 	void (*child_exit)(struct tend_server *srv, enum tend_child_kind kind);
 	/* Parent: a child of the server ended; `status` as of waitpid(). */

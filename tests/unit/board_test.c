@@ -386,6 +386,41 @@ no_wake_is_lost_between_looking_and_changing(void **state)
 	assert_true(master_was_woken(b));
 }
 
+/* ---- what a child asks ---- */
+
+static void
+look_at_itself(struct board *b)
+{
+	bool ok = !board_asked_to_retire(b) && !board_am_busy(b) && board_my_served(b) == 0;
+
+	board_busy(b);
+	ok = ok && board_am_busy(b) && board_my_served(b) == 1;
+	/* The master, from its side. */
+	board_ask_to_retire(b, 1);
+	ok = ok && !board_asked_to_retire(b);
+	board_ask_to_retire(b, 0);
+	ok = ok && board_asked_to_retire(b);
+	_exit(ok ? 0 : 1);
+}
+
+static void
+a_child_knows_its_own_slot_and_no_other(void **state)
+{
+	struct board *b = *state;
+
+	assert_false(board_asked_to_retire(b));
+	assert_false(board_am_busy(b));
+	assert_int_equal(board_my_served(b), 0);
+	assert_int_equal(board_claim(b, SLOT_WAITING), 0);
+	assert_int_equal(board_claim(b, SLOT_BUSY), 1);
+	assert_int_equal(in_child(b, 0, look_at_itself), 0);
+	/* The next child in the slot is not asked. */
+	board_release(b, 0);
+	assert_int_equal(board_claim(b, SLOT_WAITING), 0);
+	board_mine(b, 0);
+	assert_false(board_asked_to_retire(b));
+}
+
 /* ---- children that die ---- */
 
 static void
@@ -655,6 +690,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_counter_that_is_too_low_does_not_wake_at_once, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(no_wake_is_lost_between_looking_and_changing, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(a_child_knows_its_own_slot_and_no_other, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(a_killed_child_leaves_a_sound_board, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_in_a_slot_counts_as_unsound_and_breaks_nothing,
