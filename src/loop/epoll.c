@@ -11,6 +11,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@ struct epoll_state {
 	int  fd;
 	bool no_pwait2; /* the kernel lacks epoll_pwait2() */
 	bool strangers; /* events came from sources that should be gone */
-	struct epoll_event events[LOOP_BATCH];
+	struct epoll_event *events; /* LOOP_BATCH of them */
+	struct epoll_event few[LOOP_FEW];
 };
 
 static int
@@ -30,6 +32,10 @@ open_epoll(struct tend_loop *loop)
 {
 	struct epoll_state *state = loop->poller_state;
 
+	if (state->events == NULL)
+		state->events = malloc(LOOP_BATCH * sizeof(*state->events));
+	if (state->events == NULL)
+		return -ENOMEM;
 	state->fd = epoll_create1(EPOLL_CLOEXEC);
 	return state->fd < 0 ? -errno : 0;
 }
@@ -42,6 +48,8 @@ close_epoll(struct tend_loop *loop)
 	if (state->fd >= 0)
 		close(state->fd);
 	state->fd = -1;
+	free(state->events);
+	state->events = NULL;
 }
 
 static uint32_t
@@ -110,7 +118,7 @@ watch_epoll(struct tend_loop *loop, int fd, unsigned had, unsigned want)
  * call: busy servers with far deadlines make it most of the time, and find events at once.
  */
 static int
-wait_for_events(struct epoll_state *state, int64_t ns)
+wait_for_events(struct epoll_state *state, struct epoll_event *events, int room, int64_t ns)
 {
 #if HAVE_EPOLL_PWAIT2
 	struct timespec ts;
@@ -119,14 +127,14 @@ wait_for_events(struct epoll_state *state, int64_t ns)
 	if (ns > 0 && ns < CLOCK_SECOND && !state->no_pwait2) {
 		ts.tv_sec = 0;
 		ts.tv_nsec = (long)ns;
-		n = epoll_pwait2(state->fd, state->events, LOOP_BATCH, &ts, NULL);
+		n = epoll_pwait2(state->fd, events, room, &ts, NULL);
 		/* Sandboxes answer EPERM to what they do not know. */
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
 			return n;
 		state->no_pwait2 = true;
 	}
 #endif
-	return epoll_wait(state->fd, state->events, LOOP_BATCH, clock_poll_timeout(0, ns));
+	return epoll_wait(state->fd, events, room, clock_poll_timeout(0, ns));
 }
 
 static unsigned
@@ -174,20 +182,21 @@ static int
 wait_epoll(struct tend_loop *loop, int64_t ns)
 {
 	struct epoll_state *state = loop->poller_state;
-	int n = wait_for_events(state, ns), i;
+	struct epoll_event *events = loop->room == LOOP_FEW ? state->few : state->events;
+	int n = wait_for_events(state, events, (int)loop->room, ns), i;
 	uint64_t from;
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	for (i = 0; i < n; i++) {
-		from = state->events[i].data.u64;
+		from = events[i].data.u64;
 		if (loop->slots[(uint32_t)from].generation != (uint32_t)(from >> 32)) {
 			loop->stats.events_stale++;
 			state->strangers = true;
 			continue;
 		}
 		loop_fired(loop, (int)(uint32_t)from, (uint32_t)(from >> 32),
-		    events_of(state->events[i].events));
+		    events_of(events[i].events));
 	}
 	if (state->strangers && rebuild(loop) == 0)
 		state->strangers = false;

@@ -32,6 +32,35 @@ find_poller(const char *name)
 	return NULL;
 }
 
+static void
+free_memory(struct tend_loop *loop)
+{
+	free(loop->many);
+	free(loop->wheel);
+	free(loop);
+}
+
+/* The large parts first: what is written to all the time then lies close together behind them. */
+static struct tend_loop *
+allocate(void)
+{
+	struct fired *many = malloc(LOOP_BATCH * sizeof(*many));
+	struct wheel *wheel = calloc(1, sizeof(*wheel));
+	struct tend_loop *loop = calloc(1, sizeof(*loop));
+
+	if (many == NULL || wheel == NULL || loop == NULL) {
+		free(many);
+		free(wheel);
+		free(loop);
+		return NULL;
+	}
+	loop->many = many;
+	loop->wheel = wheel;
+	loop->fired = many;
+	loop->room = LOOP_BATCH;
+	return loop;
+}
+
 static int
 open_loop(struct tend_loop *loop, const struct poller *poller)
 {
@@ -67,7 +96,7 @@ tend_loop_new(const char *name)
 		errno = EINVAL;
 		return NULL;
 	}
-	loop = calloc(1, sizeof(*loop));
+	loop = allocate();
 	if (loop == NULL)
 		return NULL;
 	loop->timeout = CLOCK_NEVER;
@@ -80,7 +109,7 @@ tend_loop_new(const char *name)
 	r = open_loop(loop, poller);
 	if (r < 0) {
 		free(loop->slots);
-		free(loop);
+		free_memory(loop);
 		errno = -r;
 		return NULL;
 	}
@@ -93,7 +122,7 @@ destroy(struct tend_loop *loop)
 	loop->poller->close(loop);
 	free(loop->poller_state);
 	free(loop->slots);
-	free(loop);
+	free_memory(loop);
 }
 
 void
@@ -146,7 +175,7 @@ deliver(struct tend_loop *loop, bool timers_ran)
 {
 	loop_signals_collect(loop);
 	loop->hurry = false;
-	if (!timers_ran && loop->wheel.count > 0)
+	if (!timers_ran && loop->wheel->count > 0)
 		timers_collect(loop, loop_now(loop));
 	signals_run(loop);
 	watches_dispatch(loop);
@@ -155,6 +184,19 @@ deliver(struct tend_loop *loop, bool timers_ran)
 	later_run(loop);
 	if (loop->hook != NULL)
 		loop->hook(loop, loop->hook_data);
+}
+
+/* For the next events; see struct tend_loop. */
+static void
+choose_room(struct tend_loop *loop)
+{
+	bool few;
+
+	loop->quiet = loop->fired_count < LOOP_FEW ? loop->quiet + 1 : 0;
+	few = loop->quiet > LOOP_QUIET;
+	loop->fired = few ? loop->few : loop->many;
+	loop->room = few ? LOOP_FEW : LOOP_BATCH;
+	loop->fired_count = loop->fired_at = 0;
 }
 
 static int
@@ -166,12 +208,12 @@ take_turn(struct tend_loop *loop, int64_t limit)
 	loop->turning = true;
 	loop->now_known = false;
 	loop->stats.turns++;
-	if (loop->wheel.count > 0) {
+	if (loop->wheel->count > 0) {
 		timers_ran = timers_collect(loop, loop_now(loop));
 		timers_run(loop);
 	}
 	if (!loop->doomed) {
-		loop->fired_count = loop->fired_at = 0;
+		choose_room(loop);
 		/* No turn waits after a callback: the caller may have waited for just that. */
 		r = loop->poller->wait(loop, timers_ran ? 0 : wait_limit(loop, limit));
 		loop->now_known = false;
@@ -271,7 +313,7 @@ void
 tend_loop_stats(const struct tend_loop *loop, struct tend_loop_stats *into)
 {
 	*into = loop->stats;
-	into->timers = loop->wheel.count;
+	into->timers = loop->wheel->count;
 	/* What the loop watches for itself is not the caller's. */
 	into->watches -= loop->channel_watch.loop != NULL;
 	into->signals -= loop->child_signal.loop != NULL;

@@ -44,7 +44,11 @@ void loop_abandon(const struct tend_loop *loop);
 
 /* ---- the parts ---- */
 
+/* Events that one turn delivers at most, and in quiet times. */
 #define LOOP_BATCH 1024
+#define LOOP_FEW 16
+/* So many turns with fewer events make a quiet time. */
+#define LOOP_QUIET 8
 
 /* What is known of one descriptor. `set` is what the poller has been told. */
 struct slot {
@@ -123,9 +127,17 @@ struct tend_loop {
 	struct tend_signal child_signal;
 
 	struct tend_loop_stats stats;
-	/* Few events a turn touch few pages: what a parent writes to after a fork is copied. */
-	struct fired           fired[LOOP_BATCH];
-	struct wheel           wheel;
+
+	/*
+	 * What fired in this turn: `few` in quiet times, else the large array. A parent that forks for
+	 * each event pays for every page that it writes to in between, so the quiet loop writes to one.
+	 */
+	struct fired *fired;
+	size_t        room;
+	unsigned      quiet;
+	struct fired  few[LOOP_FEW];
+	struct fired *many; /* LOOP_BATCH of them */
+	struct wheel *wheel;
 };
 
 static inline int64_t
@@ -162,7 +174,7 @@ loop_fired(struct tend_loop *loop, int fd, uint32_t generation, unsigned events)
 	struct fired *f = &loop->fired[loop->fired_count];
 
 	*f = (struct fired){ .fd = fd, .generation = generation, .events = events };
-	return ++loop->fired_count < LOOP_BATCH;
+	return ++loop->fired_count < loop->room;
 }
 
 /* watch.c */

@@ -31,7 +31,7 @@ tick_of(int64_t at)
 void
 timers_init(struct tend_loop *loop)
 {
-	struct wheel *w = &loop->wheel;
+	struct wheel *w = loop->wheel;
 	int level, slot;
 
 	for (level = 0; level < WHEEL_LEVELS; level++)
@@ -70,7 +70,7 @@ wheel_remove(struct wheel *w, struct tend_timer *t)
 static void
 start_at(struct tend_loop *loop, struct tend_timer *t, int64_t at, int64_t every)
 {
-	struct wheel *w = &loop->wheel;
+	struct wheel *w = loop->wheel;
 
 	if (t->loop == loop) {
 		wheel_remove(w, t);
@@ -124,8 +124,8 @@ tend_timer_stop(struct tend_timer *t)
 {
 	if (t->loop == NULL)
 		return;
-	wheel_remove(&t->loop->wheel, t);
-	t->loop->wheel.count--;
+	wheel_remove(t->loop->wheel, t);
+	t->loop->wheel->count--;
 	t->loop = NULL;
 }
 
@@ -257,7 +257,7 @@ set_elapsed(struct wheel *w, uint64_t tick)
 bool
 timers_collect(struct tend_loop *loop, int64_t now)
 {
-	struct wheel *w = &loop->wheel;
+	struct wheel *w = loop->wheel;
 	uint64_t until = tick_of(now), start;
 	unsigned level, slot;
 
@@ -293,7 +293,7 @@ repeat(struct tend_loop *loop, struct tend_timer *t)
 void
 timers_run(struct tend_loop *loop)
 {
-	struct wheel *w = &loop->wheel;
+	struct wheel *w = loop->wheel;
 	struct tend_timer *t;
 
 	while (!link_is_empty(&w->due)) {
@@ -333,7 +333,7 @@ first_of(const struct wheel *w, unsigned level, unsigned slot, bool *exact)
 int64_t
 timers_next(struct tend_loop *loop)
 {
-	struct wheel *w = &loop->wheel;
+	struct wheel *w = loop->wheel;
 	unsigned level, slot;
 
 	if (w->next_known)
@@ -355,7 +355,7 @@ stop_all(struct tend_link *list)
 void
 timers_done(struct tend_loop *loop)
 {
-	struct wheel *w = &loop->wheel;
+	struct wheel *w = loop->wheel;
 	unsigned level, slot;
 
 	stop_all(&w->due);

@@ -29,7 +29,8 @@ struct serialize {
 	int   lifeline;       /* of a worker: readable once the master is gone; -1: none */
 };
 
-/* Master, before the first fork. `lock_file` may be NULL: a temporary one, removed at the end. */
+/* Master, before the first fork. `lock_file` may be NULL: a temporary one, removed in the
+   end at the latest. */
 int  serialize_open(struct serialize *s, enum serialize_how how, const char *lock_file,
 	struct error *e);
 /* Master, in the end. */

@@ -123,7 +123,7 @@ def test_kv_keeps_what_it_is_told_for_everybody(kv):
     ('SET ' + 'k' * 64 + ' v', 'ERROR a key .*'),
     ('GET ' + 'k' * 64, 'ERROR a key .*'),
     ('SET a b\0c', 'ERROR text only'),
-])
+], ids=lambda text: text.rstrip('kv') or 'nothing')
 def test_kv_refuses_what_has_no_room_or_sense(start, line, answer):
     server = start('port', '127.0.0.1:0', 'server_type', 'Single', program=example('kv'))
     with server.client() as c:

@@ -14,7 +14,9 @@
 static void
 pauses_double_up_to_the_longest(void **state)
 {
-	static const int64_t pauses[] = { 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000 };
+	static const int64_t pauses[] = {
+		100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000,
+	};
 	struct backoff b = { 0 };
 	int64_t now = 5 * CLOCK_SECOND;
 	size_t i;

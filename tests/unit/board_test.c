@@ -668,43 +668,33 @@ many_processes_leave_counts_that_are_right(void **state)
 	assert_int_equal(board_served(b), 4 * ROUNDS + 2);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_claimed_slot_has_its_state_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(slots_run_out_with_an_error_and_come_back, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(the_descriptor_stays_in_this_program, setup, teardown),
-		cmocka_unit_test_setup_teardown(one_without_a_slot_changes_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_a_child_reports_is_seen_by_all, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_served_outlives_the_child_that_did_it, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(the_master_is_woken_below_its_threshold_only, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(a_threshold_of_none_wakes_never, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_master_is_woken_once_until_it_has_looked, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(a_threshold_set_too_late_wakes_at_once, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(a_counter_that_is_too_low_does_not_wake_at_once, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(no_wake_is_lost_between_looking_and_changing, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(a_child_knows_its_own_slot_and_no_other, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(a_killed_child_leaves_a_sound_board, setup, teardown),
-		cmocka_unit_test_setup_teardown(garbage_in_a_slot_counts_as_unsound_and_breaks_nothing,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(a_wrong_counter_is_set_right_and_told, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_said_twice_counts_once_among_those_that_wait,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(dequeue_child_stays_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(overwritten_slots_belong_to_their_children_still, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(child_says_again_what_was_overwritten, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_processes_leave_counts_that_are_right, setup,
-		    teardown),
+		TEST(a_claimed_slot_has_its_state_at_once),
+		TEST(slots_run_out_with_an_error_and_come_back),
+		TEST(the_descriptor_stays_in_this_program),
+		TEST(one_without_a_slot_changes_nothing),
+		TEST(what_a_child_reports_is_seen_by_all),
+		TEST(what_was_served_outlives_the_child_that_did_it),
+		TEST(the_master_is_woken_below_its_threshold_only),
+		TEST(a_threshold_of_none_wakes_never),
+		TEST(the_master_is_woken_once_until_it_has_looked),
+		TEST(a_threshold_set_too_late_wakes_at_once),
+		TEST(a_counter_that_is_too_low_does_not_wake_at_once),
+		TEST(no_wake_is_lost_between_looking_and_changing),
+		TEST(a_child_knows_its_own_slot_and_no_other),
+		TEST(a_killed_child_leaves_a_sound_board),
+		TEST(garbage_in_a_slot_counts_as_unsound_and_breaks_nothing),
+		TEST(a_wrong_counter_is_set_right_and_told),
+		TEST(what_is_said_twice_counts_once_among_those_that_wait),
+		TEST(dequeue_child_stays_one),
+		TEST(overwritten_slots_belong_to_their_children_still),
+		TEST(child_says_again_what_was_overwritten),
+		TEST(many_processes_leave_counts_that_are_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,11 +5,11 @@
 
 /* Program and arguments, for the shell where it takes more than one. */
 #define RUN(...) (char *const[]){ __VA_ARGS__, NULL }
-#define SH(script) RUN((char *)(uintptr_t)"sh", (char *)(uintptr_t)"-c", (char *)(uintptr_t)(script))
 /* A shell tells its standard error, the client, when a command was killed; a client that is gone
    would then end it by PIPE. */
 #define QUIETLY "exec 2>/dev/null; "
 #define WORD(text) ((char *)(uintptr_t)(text))
+#define SH(script) RUN(WORD("sh"), WORD("-c"), WORD(script))
 
 static bool
 no_child_is_left(void)
@@ -552,7 +552,8 @@ what_it_left_running_goes_with_it(void **state)
 
 	assert_true(fd >= 0);
 	snprintf(script, sizeof(script),
-	    QUIETLY "trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! >%s; printf r; wait", path);
+	    QUIETLY "trap 'exit 3' TERM; (trap '' TERM; exec sleep 60) & echo $! >%s\n"
+		    "printf r; wait", path);
 	status = tend_conn_exec(&m->c, SH(script), NULL);
 	assert_exited(status, 3);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
@@ -694,7 +695,7 @@ one_that_is_ended_by_a_signal_takes_its_program_along(void **state)
 	assert_false(is_gone(program));
 	kill(pid, SIGTERM);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	/* First the program, which it has reaped, and then itself as if nothing had been held back. */
+	/* First the program, which it has reaped, then itself, as if nothing had been held back. */
 	assert_killed_by(status, SIGTERM);
 	assert_true(is_gone(program));
 	client_hears_the_end(m);
