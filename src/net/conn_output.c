@@ -30,6 +30,8 @@ advance(struct tend_conn *c, size_t sent, const char **data, size_t *size)
 	size_t first = sent < buffered ? sent : buffered;
 
 	buf_consume(&c->out, first);
+	if (sent == first)
+		return; /* there may be no piece at all */
 	*data += sent - first;
 	*size -= sent - first;
 }

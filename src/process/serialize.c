@@ -24,14 +24,10 @@ serialize_name(enum serialize_how how)
 
 /* ---- flock ---- */
 
-/* An open file by its number, whatever became of its name. */
-#define DESCRIPTOR_PATH "/proc/self/fd/%d"
-
 static int
 flock_open(struct serialize *s, const char *lock_file, struct error *e)
 {
 	const char *directory = getenv("TMPDIR");
-	char path[64];
 
 	if (lock_file != NULL && lock_file[0] != '\0') {
 		s->lock_file = strdup(lock_file);
@@ -54,12 +50,6 @@ flock_open(struct serialize *s, const char *lock_file, struct error *e)
 		return error_set(e, EX_CANTCREAT, r, "cannot open lock_file %s: %s", s->lock_file,
 		    error_reason(r));
 	}
-	/* An automatic one goes at once where workers need no name: a killed master leaves none. */
-	snprintf(path, sizeof(path), DESCRIPTOR_PATH, s->lock_fd);
-	if (s->lock_file_is_ours && access(path, R_OK | W_OK) == 0) {
-		unlink(s->lock_file);
-		s->lock_file_is_ours = false;
-	}
 	return 0;
 }
 
@@ -71,7 +61,7 @@ flock_join(struct serialize *s, struct error *e)
 	int fd;
 
 	/* By descriptor, not by name: the file may lie outside a chroot, or be gone. */
-	snprintf(path, sizeof(path), DESCRIPTOR_PATH, s->lock_fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->lock_fd);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		fd = open(s->lock_file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);

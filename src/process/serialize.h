@@ -29,8 +29,7 @@ struct serialize {
 	int   lifeline;       /* of a worker: readable once the master is gone; -1: none */
 };
 
-/* Master, before the first fork. `lock_file` may be NULL: a temporary one, removed in the
-   end at the latest. */
+/* Master, before the first fork. `lock_file` may be NULL: a temporary one, removed at the end. */
 int  serialize_open(struct serialize *s, enum serialize_how how, const char *lock_file,
 	struct error *e);
 /* Master, in the end. */

@@ -75,4 +75,21 @@ void master_reap(struct tend_server *srv);
 void master_pass_signal(struct tend_server *srv, int signo);
 void master_signal_workers(struct tend_server *srv, int signo);
 
+/* Between master.c, spawn.c and retire.c. */
+
+static inline int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One turn of the loop that waits until `when` at the latest. 0 or -errno. */
+int  master_turn_until(struct tend_server *srv, int64_t when);
+/* What a child said just before it ended: its death is often heard of first. */
+void master_hear_last_words(struct tend_server *srv, const struct child *child);
+/* A worker that was told to retire just before it blocked somewhere is told again. */
+void master_tell_again(struct tend_server *srv, int64_t now);
+/* QUIT: waits for children to finish their clients, for as long as graceful_timeout allows. */
+int  master_stop_gracefully(struct tend_server *srv);
+
 #endif

@@ -193,6 +193,8 @@ tend_server_configure(struct tend_server *srv, int argc, char **argv)
 	if (r == 0)
 		r = lifecycle_check(srv);
 	srv->configured = r == 0;
+	if (r < 0 && srv->hooks->fatal != NULL)
+		srv->hooks->fatal(srv, srv->error.text);
 	return r;
 }
 

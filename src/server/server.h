@@ -154,6 +154,8 @@ void lifecycle_close_listeners(struct tend_server *srv);
 
 /* Parent: every signal of the table becomes an event of srv->loop. */
 int signals_open_parent(struct tend_server *srv);
+/* Parent: tells the log which signals are passed on. */
+void signals_announce_passthrough(struct tend_server *srv);
 /* Worker: the same with a worker's table, on the worker's own loop. */
 int signals_open_worker(struct tend_server *srv);
 /* Parent: dispositions as they were before. */

@@ -259,6 +259,21 @@ signals_open_parent(struct tend_server *srv)
 	return watch_all(srv, for_parent, COUNT(for_parent), parent_signal);
 }
 
+/* NS-SIG-04 */
+void
+signals_announce_passthrough(struct tend_server *srv)
+{
+	size_t i, j;
+
+	for (i = 0; i < srv->passthrough_count; i++) {
+		for (j = 0; j < COUNT(for_parent) && for_parent[j].signo != srv->passthrough[i]; j++)
+			;
+		tend_log(srv, TEND_LOG_NOTICE, "Passing signal %s on to children%s",
+		    signals_name(srv->passthrough[i]),
+		    j < COUNT(for_parent) ? "; the server acts on it too" : "");
+	}
+}
+
 int
 signals_open_worker(struct tend_server *srv)
 {

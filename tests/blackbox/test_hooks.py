@@ -356,6 +356,20 @@ def test_dequeue_keeps_its_interval(hooks, type):
     assert count <= (time.monotonic() - started) / 0.2 + 1
 
 
+@pytest.mark.parametrize('type', FORKING)
+def test_dequeue_child_that_is_told_to_end_runs_its_last_hook(hooks, type):
+    """NS-HOK-04, NS-SIG-20"""
+    server = hooks('server_type', type, *TWO, 'check_for_dequeue', 0.02, 'max_dequeue', 1,
+                   'dequeue_seconds', 60)
+    pid = server.trace.wait('dequeue')[0].pid
+    os.kill(pid, signal.SIGTERM)
+    server.trace.wait('child_died', f'{pid} 0')
+    assert server.trace.hooks(pid) == ['child_start', 'dequeue', 'child_exit']
+    pid = server.trace.wait('dequeue', count=2)[1].pid
+    assert server.stop(timeout=3 * tend.SLOW) == 0
+    assert server.trace.hooks(pid) == ['child_start', 'dequeue', 'child_exit']
+
+
 @pytest.mark.parametrize('words', [[], ['max_dequeue', 1], ['check_for_dequeue', 0.02]],
                          ids=['neither', 'max_dequeue', 'check_for_dequeue'])
 def test_no_dequeue_unless_both_options_ask_for_it(hooks, words):

@@ -1,0 +1,250 @@
+/*
+ * The end of children: told to retire, reaped, judged, and stopped all together.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "server/hooks.h"
+#include "server/master.h"
+
+/* A child that ends sooner than this, without a client, "died young". */
+#define CHILD_YOUNG (1 * CLOCK_SECOND)
+/* A child that was told to end is told again so often: it may have been about to block. */
+#define TELL_AGAIN (1 * CLOCK_SECOND)
+
+/* ---- retiring children ---- */
+
+static void
+tell_to_retire(struct tend_server *srv, struct child *child, int64_t now)
+{
+	/* HUP alone may be anybody's; the board says that it is ours. */
+	board_ask_to_retire(srv->board, child->slot);
+	child->leaving = true;
+	child->told = now;
+	kill(child->pid, SIGHUP);
+}
+
+static unsigned
+retire_those(struct tend_server *srv, unsigned n, enum slot_state state, int64_t now)
+{
+	struct children *kids = &srv->master->children;
+	unsigned told = 0;
+	size_t i;
+
+	for (i = 0; told < n && i < kids->count; i++) {
+		struct child *child = &kids->list[i];
+
+		if (child->kind != TEND_CHILD_WORKER || child->leaving ||
+		    board_state(srv->board, child->slot) != state)
+			continue;
+		tell_to_retire(srv, child, now);
+		told++;
+	}
+	return told;
+}
+
+unsigned
+master_retire_workers(struct tend_server *srv, unsigned n, bool busy_too, int64_t now)
+{
+	unsigned told;
+
+	if (n == 0)
+		return 0;
+	tend_log(srv, TEND_LOG_INFO, "Retiring %u worker%s", n, n == 1 ? "" : "s");
+	told = retire_those(srv, n, SLOT_WAITING, now);
+	if (busy_too)
+		told += retire_those(srv, n - told, SLOT_BUSY, now);
+	return told;
+}
+
+/* A worker that was told just before it blocked somewhere is told again. */
+void
+master_tell_again(struct tend_server *srv, int64_t now)
+{
+	struct children *kids = &srv->master->children;
+	size_t i;
+
+	for (i = 0; i < kids->count; i++) {
+		struct child *child = &kids->list[i];
+
+		if (child->leaving && now - child->told >= TELL_AGAIN &&
+		    board_state(srv->board, child->slot) == SLOT_WAITING)
+			tell_to_retire(srv, child, now);
+	}
+}
+
+/* ---- the end of children ---- */
+
+static void
+log_death(struct tend_server *srv, pid_t pid, int status)
+{
+	if (WIFSIGNALED(status))
+		tend_log(srv, TEND_LOG_WARNING, "Child %ld was killed by signal %d (%s)", (long)pid,
+		    WTERMSIG(status), signals_name(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0)
+		tend_log(srv, TEND_LOG_WARNING, "Child %ld ended with status %d", (long)pid,
+		    WEXITSTATUS(status));
+	else
+		tend_log(srv, TEND_LOG_DEBUG, "Child %ld ended", (long)pid);
+}
+
+/* Children that die as soon as they start are not started again at full speed. */
+static void
+judge_death(struct tend_server *srv, const struct child *child)
+{
+	struct backoff *b = &srv->master->backoff;
+	int64_t now = clock_now();
+	bool young = now - child->started < CHILD_YOUNG;
+
+	if (srv->stop != STOP_NOT || child->kind != TEND_CHILD_WORKER || child->leaving)
+		return;
+	/* Whatever its status: one that comes and goes without a client serves nobody. */
+	if (!young || board_served_by(srv->board, child->slot) > 0) {
+		backoff_succeeded(b);
+	} else {
+		backoff_failed(b, now);
+		if (b->until == now + b->pause)
+			tend_log(srv, TEND_LOG_WARNING,
+			    "Workers die as soon as they start; the next starts in %.1f s",
+			    clock_to_seconds(b->pause));
+	}
+}
+
+static void
+bury(struct tend_server *srv, pid_t pid, int status)
+{
+	struct master *m = srv->master;
+	struct child *child = m != NULL ? children_find(&m->children, pid) : NULL;
+
+	if (child == NULL) {
+		hook_stranger_died(srv, pid, status);
+		return;
+	}
+	/* The status of one that we ended ourselves is no news. */
+	if (srv->stop == STOP_NOT || WIFEXITED(status))
+		log_death(srv, pid, status);
+	master_hear_last_words(srv, child);
+	judge_death(srv, child);
+	serialize_died(&m->turns, pid);
+	/* It may have been killed after it marked us as woken and before it woke us. */
+	if (WIFSIGNALED(status))
+		board_woken(srv->board);
+	board_release(srv->board, child->slot);
+	children_remove(&m->children, child);
+	m->busy_turn = true;
+	hook_child_died(srv, pid, status);
+}
+
+void
+master_reap(struct tend_server *srv)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		bury(srv, pid, status);
+}
+
+void
+master_pass_signal(struct tend_server *srv, int signo)
+{
+	const struct children *kids = &srv->master->children;
+	size_t i;
+
+	for (i = 0; i < kids->count; i++) {
+		tend_log(srv, TEND_LOG_DEBUG, "Passing signal %s to child %ld", signals_name(signo),
+		    (long)kids->list[i].pid);
+		kill(kids->list[i].pid, signo);
+	}
+}
+
+void
+master_signal_workers(struct tend_server *srv, int signo)
+{
+	const struct children *kids = &srv->master->children;
+	size_t i;
+
+	for (i = 0; i < kids->count; i++)
+		if (kids->list[i].kind == TEND_CHILD_WORKER)
+			kill(kids->list[i].pid, signo);
+}
+
+/* ---- stopping ---- */
+
+static void
+signal_all(struct tend_server *srv, int signo)
+{
+	size_t n = children_signal(&srv->master->children, signo);
+
+	if (n > 0)
+		tend_log(srv, TEND_LOG_DEBUG, "Sent signal %s to %zu children", signals_name(signo), n);
+}
+
+/* Waits until no child is left, `until` comes, or the server is told to hurry. */
+static int
+wait_for_children(struct tend_server *srv, int64_t until, enum stop_how unless)
+{
+	struct children *kids = &srv->master->children;
+	int r = 0;
+
+	while (r == 0 && kids->count > 0 && srv->stop < unless && clock_now() < until) {
+		int64_t again = clock_after(clock_now(), TELL_AGAIN);
+
+		r = master_turn_until(srv, earlier(until, again));
+		master_tell_again(srv, clock_now());
+	}
+	return r;
+}
+
+static int64_t
+time_limit(double seconds)
+{
+	return seconds > 0 ? clock_after(clock_now(), clock_from_seconds(seconds)) : CLOCK_NEVER;
+}
+
+/*
+ * QUIT: new clients are refused from the first moment, those that are served are served to their
+ * end (NS-SHD-04 to -06).
+ */
+int
+master_stop_gracefully(struct tend_server *srv)
+{
+	struct children *kids = &srv->master->children;
+	double limit = srv->settings.value.graceful_timeout;
+	int64_t now = clock_now();
+	size_t i;
+	int r;
+
+	tend_log(srv, TEND_LOG_INFO, "Stopping gracefully: waiting for %zu children", kids->count);
+	for (i = 0; i < kids->count; i++)
+		if (kids->list[i].kind == TEND_CHILD_WORKER)
+			tell_to_retire(srv, &kids->list[i], now);
+	r = wait_for_children(srv, time_limit(limit), STOP_NOW);
+	if (r == 0 && kids->count > 0 && srv->stop < STOP_NOW) {
+		tend_log(srv, TEND_LOG_WARNING,
+		    "%zu children still serve after %g s; ending them (option graceful_timeout)",
+		    kids->count, limit);
+		srv->stop = STOP_NOW;
+	}
+	return r;
+}
+
+int
+master_stop_children(struct tend_server *srv, int signo, double grace)
+{
+	struct children *kids = &srv->master->children;
+	int r;
+
+	signal_all(srv, signo);
+	r = wait_for_children(srv, time_limit(grace), STOP_NOW + 1);
+	if (r == 0 && kids->count > 0) {
+		tend_log(srv, TEND_LOG_WARNING,
+		    "%zu children did not end within %g s; killing them (option stop_timeout)",
+		    kids->count, grace);
+		signal_all(srv, SIGKILL);
+		r = wait_for_children(srv, CLOCK_NEVER, STOP_NOW + 1);
+	}
+	return r;
+}
