@@ -42,9 +42,9 @@ import errno, socket
 for _ in range(6):
     try:
         socket.socket().close()
-        print('ok')
+        print('ok', flush=True)
     except OSError as e:
-        print(errno.errorcode[e.errno])
+        print(errno.errorcode[e.errno], flush=True)
 '''
 
 
@@ -110,9 +110,9 @@ def write(text):
 def attempt():
     try:
         socket.socket().close()
-        print('ok')
+        print('ok', flush=True)
     except OSError as e:
-        print(errno.errorcode[e.errno])
+        print(errno.errorcode[e.errno], flush=True)
 {script}
 '''
 
@@ -163,9 +163,9 @@ write('open:ENFILE:2')
 for attempt in lambda: os.open('/dev/null', 0), lambda: open('/dev/null'), lambda: os.open('.', 0):
     try:
         attempt()
-        print('ok')
+        print('ok', flush=True)
     except OSError as e:
-        print(errno.errorcode[e.errno])
+        print(errno.errorcode[e.errno], flush=True)
 '''), TEND_REFUSE_FILE=path)
     assert words == ['ENFILE', 'ENFILE', 'ok']
 
@@ -202,7 +202,7 @@ client = socket.create_connection(listener.getsockname())
 try:
     listener.accept()
 except OSError as e:
-    print(errno.errorcode[e.errno])
+    print(errno.errorcode[e.errno], flush=True)
 print(listener.accept()[1] == client.getsockname())
 ''', TEND_REFUSE='accept4:EMFILE:1, accept:EMFILE:1')
     assert words == ['EMFILE', 'True']
