@@ -816,6 +816,8 @@ def test_board_of_clients_children_is_right_again(waiter_more):
         assert [pid_of(c) for c in clients[:2]] == pids
     finally:
         close_all(clients)
+    # One that comes while they are still there is one too many, and is told so.
+    eventually(lambda: not server.children())
     eventually(lambda: more_figures(server)[:2] == (1, 1))
     assert set(server.deaths().values()) == {0}
 
