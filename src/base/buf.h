@@ -67,7 +67,8 @@ static inline void
 buf_clear(struct buf *b)
 {
 	b->start = b->end = 0;
-	if (b->base != NULL)
+	/* Not written without need: the memory may be shared with a forked child. */
+	if (b->base != NULL && b->base[0] != '\0')
 		b->base[0] = '\0';
 }
 
