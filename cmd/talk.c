@@ -15,13 +15,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE 30.0 /* seconds for a line, NS-ECH-04 */
-
 static bool remote_control;
+static double patience;
 
 static const struct tend_option options[] = {
 	{ "remote_control", TEND_INTO(&remote_control), .value = "0",
 	    .help = "exit, dump and get for clients of other machines too" },
+	{ "patience", TEND_INTO(&patience), .value = "30",
+	    .help = "seconds that a client may take for a line; 0: as idle_timeout says" },
 	TEND_END
 };
 
@@ -133,7 +134,7 @@ talk(struct tend_conn *c)
 
 	tend_printf(c, "Welcome to \"%s\" (%ld)\r\n", tend_server_name(tend_conn_server(c)),
 	    (long)getpid());
-	tend_set_timeout(c, PATIENCE);
+	tend_set_timeout(c, patience); /* for each line anew, NS-ECH-04 */
 	while ((n = tend_getline(c, &line)) > 0) {
 		say_line(c, line, (size_t)n - 1);
 		if (!obey(c, line))

@@ -166,8 +166,9 @@ TEND_API void *tend_conn_data(struct tend_conn *c);
 /*
  * Two standard streams over the connection, through its buffers and its transport, so that fgets()
  * and fprintf() obey its deadlines. They belong to the connection and are flushed and closed with
- * it; do not fclose() them. 0 or -ENOMEM. Output may be mixed with that of the calls above; input
- * that a stream has read ahead is the stream's.
+ * it; do not fclose() them. 0 or -ENOMEM. Output may be mixed with that of the calls above and
+ * leaves in the order of writing; fflush() sends it, as tend_flush() does. Input that a stream has
+ * read ahead is the stream's.
  */
 TEND_API int tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out);
 

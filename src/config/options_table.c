@@ -83,7 +83,7 @@ const struct row option_rows[] = {
 		.help = "Clients that may wait in the kernel's queue, per port; 0: as many as the "
 			"system allows." },
 	{ .name = "multi_port", ONE(multi_port), .group = GROUP_WHERE_TO_LISTEN,
-		.help = "Wait for readiness before each accept, with a single port too." },
+		.help = "Has no effect: no accept ever blocks, with a single port either." },
 
 	/* how to serve */
 	{ .name = "server_type", .alias = "personality", SEVERAL(personality, server_type),

@@ -312,6 +312,7 @@ tend_abort(struct tend_conn *c)
 
 	if (c->state != CONN_OPEN)
 		return;
+	conn_stdio_drop(c);
 	buf_clear(&c->out);
 	c->broken = -ENOTCONN;
 	/* Fails harmlessly on sockets that know no reset. */

@@ -104,6 +104,7 @@ struct tend_conn {
 	char                  *texts; /* the four address texts, made when first asked for */
 
 	FILE *stdio_in, *stdio_out;
+	bool  in_stream; /* stdio_out is writing to us */
 
 	void  *server; /* struct tend_server; the layers below it do not look inside */
 	void  *user;
@@ -169,6 +170,7 @@ int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */
 void conn_stdio_flush(struct tend_conn *c);
+void conn_stdio_drop(struct tend_conn *c);
 void conn_stdio_reset(struct tend_conn *c);
 void conn_stdio_close(struct tend_conn *c);
 void conn_addr_release(struct tend_conn *c);

@@ -90,8 +90,11 @@ writable(const struct tend_conn *c)
 ssize_t
 tend_write(struct tend_conn *c, const void *data, size_t size)
 {
-	int r = writable(c);
+	int r;
 
+	/* What was written to the stream before comes first. */
+	conn_stdio_flush(c);
+	r = writable(c);
 	if (r < 0)
 		return r;
 	if (buf_length(&c->out) + size < OUTPUT_BUFFER) {
@@ -105,9 +108,12 @@ tend_write(struct tend_conn *c, const void *data, size_t size)
 ssize_t
 tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 {
-	size_t before = buf_length(&c->out), size;
-	int r = writable(c);
+	size_t before, size;
+	int r;
 
+	conn_stdio_flush(c);
+	before = buf_length(&c->out);
+	r = writable(c);
 	if (r < 0)
 		return r;
 	r = buf_vprintf(&c->out, format, args);
@@ -137,6 +143,7 @@ tend_printf(struct tend_conn *c, const char *format, ...)
 int
 tend_flush(struct tend_conn *c)
 {
+	conn_stdio_flush(c);
 	if (c->state != CONN_OPEN)
 		return -ENOTCONN;
 	return c->broken != 0 ? c->broken : conn_send(c, NULL, 0);

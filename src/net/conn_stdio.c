@@ -23,11 +23,22 @@ stream_read(void *cookie, char *into, size_t size)
 	return -1;
 }
 
+/*
+ * The stream has gathered it: it leaves now, so that fflush() means what it says, also to a child
+ * program that writes next.
+ */
 static ssize_t
 stream_write(void *cookie, const char *data, size_t size)
 {
-	ssize_t n = tend_write(cookie, data, size);
+	struct tend_conn *c = cookie;
+	ssize_t n;
+	int r;
 
+	c->in_stream = true;
+	n = tend_write(c, data, size);
+	if (n >= 0 && (r = tend_flush(c)) < 0)
+		n = r;
+	c->in_stream = false;
 	if (n >= 0)
 		return n;
 	errno = (int)-n;
@@ -46,8 +57,6 @@ tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out)
 		c->stdio_out = fopencookie(c, "w", writer);
 	if (c->stdio_in == NULL || c->stdio_out == NULL)
 		return -ENOMEM;
-	/* The connection has the buffer: what is written both ways leaves in the order of writing. */
-	setvbuf(c->stdio_out, NULL, _IONBF, 0);
 	if (in != NULL)
 		*in = c->stdio_in;
 	if (out != NULL)
@@ -58,8 +67,16 @@ tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out)
 void
 conn_stdio_flush(struct tend_conn *c)
 {
-	if (c->stdio_out != NULL)
+	if (c->stdio_out != NULL && !c->in_stream && __fpending(c->stdio_out) > 0)
 		fflush(c->stdio_out);
+}
+
+/* Output that is not to be sent any more. */
+void
+conn_stdio_drop(struct tend_conn *c)
+{
+	if (c->stdio_out != NULL)
+		__fpurge(c->stdio_out);
 }
 
 /* For the next client: nothing of this one is left, and the streams are as new. */

@@ -559,8 +559,7 @@ lifecycle_begin_close(struct tend_server *srv)
 	srv->end_untold = waiter_personality(srv) != NULL && srv->listener_count == 0;
 	if (!srv->end_untold)
 		hook_parent(srv, srv->hooks->stopping);
-	if (!is_inet(srv))
-		tend_log(srv, TEND_LOG_NOTICE, "Server closing!");
+	tend_log(srv, TEND_LOG_NOTICE, "Server closing!");
 }
 
 void

@@ -233,8 +233,10 @@ check_if_due(struct tend_server *srv, int64_t now)
 	bool is_due;
 	int64_t next = due(config->check_for_dead, &m->polled, now, &is_due);
 
-	if (is_due)
+	if (is_due) {
 		master_reap(srv);
+		master_find_missing(srv);
+	}
 	next = earlier(next, due(config->check_for_spawn, &m->recounted, now, &is_due));
 	if (is_due)
 		check_board(srv);
@@ -280,12 +282,17 @@ master_turn_until(struct tend_server *srv, int64_t when)
 int
 master_loop(struct tend_server *srv, master_manage_fn manage)
 {
+	bool ready = false;
 	int r = 0;
 
 	while (r == 0 && srv->stop == STOP_NOT) {
 		int64_t now = clock_now(), next;
 
 		next = manage(srv, now);
+		if (!ready)
+			tend_log(srv, TEND_LOG_DEBUG, "The parent is ready, with %zu children",
+			    srv->master->children.count);
+		ready = true;
 		next = earlier(next, dequeue_if_due(srv, now));
 		next = earlier(next, check_if_due(srv, now));
 		next = earlier(next, idle_if_due(srv, now));

@@ -72,6 +72,8 @@ int master_stop_children(struct tend_server *srv, int signo, double grace);
 
 /* From signals.c. */
 void master_reap(struct tend_server *srv);
+/* Strikes children off that no longer exist although nobody told: a hook waited for them. */
+void master_find_missing(struct tend_server *srv);
 void master_pass_signal(struct tend_server *srv, int signo);
 void master_signal_workers(struct tend_server *srv, int signo);
 

@@ -112,6 +112,25 @@ judge_death(struct tend_server *srv, const struct child *child)
 	}
 }
 
+/* Strikes it from every list. */
+static void
+forget(struct tend_server *srv, struct child *child, int status)
+{
+	struct master *m = srv->master;
+	pid_t pid = child->pid;
+
+	master_hear_last_words(srv, child);
+	judge_death(srv, child);
+	serialize_died(&m->turns, pid);
+	/* It may have been killed after it marked us as woken and before it woke us. */
+	if (WIFSIGNALED(status))
+		board_woken(srv->board);
+	board_release(srv->board, child->slot);
+	children_remove(&m->children, child);
+	m->busy_turn = true;
+	hook_child_died(srv, pid, status);
+}
+
 static void
 bury(struct tend_server *srv, pid_t pid, int status)
 {
@@ -125,16 +144,7 @@ bury(struct tend_server *srv, pid_t pid, int status)
 	/* The status of one that we ended ourselves is no news. */
 	if (srv->stop == STOP_NOT || WIFEXITED(status))
 		log_death(srv, pid, status);
-	master_hear_last_words(srv, child);
-	judge_death(srv, child);
-	serialize_died(&m->turns, pid);
-	/* It may have been killed after it marked us as woken and before it woke us. */
-	if (WIFSIGNALED(status))
-		board_woken(srv->board);
-	board_release(srv->board, child->slot);
-	children_remove(&m->children, child);
-	m->busy_turn = true;
-	hook_child_died(srv, pid, status);
+	forget(srv, child, status);
 }
 
 void
@@ -145,6 +155,27 @@ master_reap(struct tend_server *srv)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		bury(srv, pid, status);
+}
+
+void
+master_find_missing(struct tend_server *srv)
+{
+	struct children *kids = &srv->master->children;
+	size_t i = kids->count;
+
+	while (i-- > 0) {
+		struct child *child = &kids->list[i];
+		siginfo_t info;
+
+		if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ||
+		    errno != ECHILD)
+			continue;
+		tend_log(srv, TEND_LOG_WARNING,
+		    "Child %ld is gone and its status with it: something else waited for it",
+		    (long)child->pid);
+		/* All that is known of its end is that it was not in order. */
+		forget(srv, child, W_EXITCODE(EX_SOFTWARE, 0));
+	}
 }
 
 void
@@ -176,10 +207,15 @@ master_signal_workers(struct tend_server *srv, int signo)
 static void
 signal_all(struct tend_server *srv, int signo)
 {
-	size_t n = children_signal(&srv->master->children, signo);
+	const struct children *kids = &srv->master->children;
+	size_t i, n;
 
+	for (i = 0; i < kids->count; i++)
+		tend_log(srv, TEND_LOG_DEBUG, "Signal %s to child %ld", signals_name(signo),
+		    (long)kids->list[i].pid);
+	n = children_signal(kids, signo);
 	if (n > 0)
-		tend_log(srv, TEND_LOG_DEBUG, "Sent signal %s to %zu children", signals_name(signo), n);
+		tend_log(srv, TEND_LOG_INFO, "Sent signal %s to %zu children", signals_name(signo), n);
 }
 
 /* Waits until no child is left, `until` comes, or the server is told to hurry. */
@@ -193,6 +229,8 @@ wait_for_children(struct tend_server *srv, int64_t until, enum stop_how unless)
 		int64_t again = clock_after(clock_now(), TELL_AGAIN);
 
 		r = master_turn_until(srv, earlier(until, again));
+		if (clock_now() >= again)
+			master_find_missing(srv);
 		master_tell_again(srv, clock_now());
 	}
 	return r;

@@ -25,7 +25,8 @@
  * The functions, and what else goes by their names:
  *
  *	accept accept4 bind listen socket socketpair connect sendmsg recvmsg
- *	eventfd epoll_create1 epoll_ctl fork pthread_create chroot unlink rename flock
+ *	eventfd epoll_create1 epoll_ctl fork pthread_create chroot rename flock
+ *	unlink (unlinkat)
  *	open (open64 openat openat64), pipe2 (pipe), posix_spawn (posix_spawnp)
  *	exec (execve execv execvp)
  *	mmap (only shared and anonymous, as for boards)
@@ -600,6 +601,8 @@ REFUSABLE(int, initgroups, (const char *user, gid_t group), (user, group), "setg
 REFUSABLE(int, chroot, (const char *path), (path), "chroot", true)
 
 REFUSABLE(int, unlink, (const char *path), (path), "unlink", true)
+REFUSABLE(int, unlinkat, (int directory, const char *path, int flags), (directory, path, flags),
+    "unlink", true)
 REFUSABLE(int, rename, (const char *from, const char *to), (from, to), "rename", true)
 REFUSABLE(int, flock, (int fd, int what), (fd, what), "flock", true)
 

@@ -119,7 +119,7 @@ log_limit(struct tend_server *srv, int64_t now)
 	struct door *door = srv->personality_state;
 	int64_t period = clock_from_seconds(srv->settings.value.check_for_dead);
 
-	if (door->limit_logged != 0 && now - door->limit_logged < period)
+	if (door->limit_logged != 0 && (period == 0 || now - door->limit_logged < period))
 		return;
 	door->limit_logged = now;
 	tend_log(srv, TEND_LOG_NOTICE, "%d clients are served, new ones %s (option max_servers)",

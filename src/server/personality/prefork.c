@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "process/pool.h"
@@ -13,6 +14,7 @@
 /* srv->personality_state */
 struct pool {
 	struct pool_times times;
+	struct master_tally told; /* to the log */
 	int               resized; /* by TTIN and TTOU */
 };
 
@@ -144,6 +146,25 @@ ask_to_be_woken(struct tend_server *srv, const struct pool_limits *l, const stru
 	board_wake_below(srv->board, below);
 }
 
+/* NW-131: a line for each turn in which the pool is not what it was. */
+static void
+log_state(struct tend_server *srv, unsigned wanted)
+{
+	struct pool *pool = srv->personality_state;
+	struct master_tally t;
+
+	if (!logger_wants(&srv->log, TEND_LOG_DEBUG))
+		return;
+	t = master_count(srv);
+	if (memcmp(&pool->told, &t, sizeof(t)) == 0)
+		return;
+	pool->told = t;
+	tend_log(srv, TEND_LOG_DEBUG,
+	    "%u workers: %u busy, %u waiting, %u leaving; %u wanted; %lu clients so far",
+	    t.waiting + t.busy + t.leaving, t.busy, t.waiting, t.leaving, wanted,
+	    tend_server_served(srv));
+}
+
 static int64_t
 manage(struct tend_server *srv, int64_t now)
 {
@@ -165,6 +186,7 @@ manage(struct tend_server *srv, int64_t now)
 	ask_to_be_woken(srv, &l, &view, plan.start);
 	master_start_workers(srv, plan.start);
 	master_retire_workers(srv, plan.dismiss, false, now);
+	log_state(srv, t.waiting + t.busy + plan.start - plan.dismiss);
 	pause = master_may_spawn(srv, now);
 	return pause > 0 && clock_after(now, pause) < plan.again ? clock_after(now, pause) : plan.again;
 }
