@@ -17,6 +17,7 @@ static struct {
 	size_t size;
 	int    argc;
 	char **argv;
+	char **environment; /* ours; setenv() may put another in its place */
 } title;
 
 __attribute__((constructor)) static void
@@ -51,7 +52,7 @@ move_environment(void)
 		if ((copy[i] = strdup(environ[i])) == NULL)
 			goto free_copy;
 	/* Never freed: it is the environment from now on. */
-	environ = copy;
+	environ = title.environment = copy;
 	return 0;
 free_copy:
 	while (i-- > 0)
