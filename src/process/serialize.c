@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/sem.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,6 +76,35 @@ flock_join(struct serialize *s, struct error *e)
 	close(s->lock_fd);
 	s->lock_fd = fd;
 	return 0;
+}
+
+static void
+only_interrupt(int signo)
+{
+	(void)signo;
+}
+
+/*
+ * flock() waits without a limit, and a signal that comes just before it would wait with it for the
+ * next client. So, while a worker waits in line, an alarm ends the call every second.
+ */
+static int
+flock_wait(struct serialize *s)
+{
+	const struct itimerval second = { .it_interval = { .tv_sec = 1 }, .it_value = { .tv_sec = 1 } };
+	const struct sigaction alarm_action = { .sa_handler = only_interrupt };
+	struct itimerval timer_before;
+	struct sigaction action_before;
+	int r;
+
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	sigaction(SIGALRM, &alarm_action, &action_before);
+	setitimer(ITIMER_REAL, &second, &timer_before);
+	r = flock(s->lock_fd, LOCK_EX) < 0 ? -errno : 0;
+	setitimer(ITIMER_REAL, &timer_before, NULL);
+	sigaction(SIGALRM, &action_before, NULL);
+	return r;
 }
 
 /* ---- semaphore ---- */
@@ -245,7 +276,7 @@ serialize_wait(struct serialize *s, int interrupt_fd)
 	if (s->held)
 		return 0;
 	if (s->how == SERIALIZE_FLOCK)
-		r = flock(s->lock_fd, LOCK_EX) < 0 ? -errno : 0;
+		r = flock_wait(s);
 	else if (s->how == SERIALIZE_SEMAPHORE)
 		r = semaphore_wait(s);
 	else if (s->how == SERIALIZE_PIPE)

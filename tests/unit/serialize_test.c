@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/stat.h>
-#include <sys/time.h>
+#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -329,13 +329,17 @@ static void
 wait_under_signals(struct serialize *s)
 {
 	struct sigaction act = { .sa_handler = note };
-	struct itimerval often = { { 0, 10000 }, { 0, 10000 } };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct itimerspec often = { { 0, 10000000 }, { 0, 10000000 } };
+	timer_t timer;
 
 	alarm(60);
 	if (serialize_join(s, NULL) != 0)
 		_exit(2);
-	sigaction(SIGALRM, &act, NULL);
-	setitimer(ITIMER_REAL, &often, NULL);
+	sigaction(SIGUSR1, &act, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) < 0 ||
+	    timer_settime(timer, 0, &often, NULL) < 0)
+		_exit(5);
 	if (serialize_wait(s, -1) != -EINTR)
 		_exit(3);
 	_exit(s->held ? 4 : 0);
