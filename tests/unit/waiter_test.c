@@ -482,11 +482,8 @@ static const struct tend_service *const services[] = { &single, &forking, &prefo
 static struct tend_server *
 configured_server(const struct tend_service *service, const char *stop_in)
 {
-	/* Processes that this one forks end without freeing it; valgrind finds it here. */
-	static struct tend_server *volatile latest;
 	struct tend_server *srv = tend_server_new(service);
 
-	latest = srv;
 	memset(&seen, 0, sizeof(seen));
 	seen.stop_in = stop_in;
 	assert_non_null(srv);
