@@ -165,14 +165,9 @@ command_talk(int argc, char **argv)
 	char **words = calloc((size_t)argc + 2, sizeof(*words));
 	char *type = NULL;
 	int i, n = 0, status;
-	bool first = argc > 1 && strspn(argv[1], "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-	    == strlen(argv[1]) && strcasecmp(argv[1], "MultiType") != 0;
-	static const char *const types[] = { "Single", "INET", "Fork", "PreForkSimple", "PreFork",
-		"Multiplex", "Thread", "HTTP", "PSGI", NULL };
+	bool word = argc > 1 && is_personality(argv[1]);
+	bool first = word && strcasecmp(argv[1], "MultiType") != 0;
 
-	for (i = 0; first && types[i] != NULL && strcasecmp(types[i], argv[1]) != 0; i++)
-		;
-	first = first && types[i] != NULL;
 	if (words == NULL || (first && asprintf(&type, "--server_type=%s", argv[1]) < 0)) {
 		free(words);
 		return complain(EX_OSERR, "out of memory");
@@ -181,7 +176,7 @@ command_talk(int argc, char **argv)
 	/* The first that can be had: of `tend Fork server_type PreFork`, Fork (NS-MTY-07). */
 	if (first)
 		words[n++] = type;
-	for (i = first || (argc > 1 && strcasecmp(argv[1], "MultiType") == 0) ? 2 : 1; i < argc; i++)
+	for (i = word ? 2 : 1; i < argc; i++)
 		words[n++] = argv[i];
 	status = tend_main(n, words, &talk_service);
 	free(type);

@@ -23,7 +23,7 @@ static const struct command {
 	{ "dump", command_dump, "dump [command] [options]", "print each option and its origin" },
 };
 
-/* Words of net-server; the last three wait for other parts of tend. */
+/* Words of net-server; the last four wait for other parts of tend. */
 static const char *const personalities[] = {
 	"Single", "INET", "Fork", "PreForkSimple", "PreFork", "MultiType",
 	"Multiplex", "Thread", "HTTP", "PSGI",
@@ -56,7 +56,7 @@ say_help(void)
 	       "\n`tend COMMAND --help` lists the options; tend(1) and tend.conf(5) explain them.\n");
 }
 
-static bool
+bool
 is_personality(const char *word)
 {
 	size_t i;

@@ -20,6 +20,9 @@ int command_talk(int argc, char **argv);
 /* The command of that name; NULL: none. */
 command_fn command_find(const char *name);
 
+/* One of net-server's words for a way of serving, any case; MultiType among them. */
+bool is_personality(const char *word);
+
 /* The description of the talkative echo. */
 extern const struct tend_service talk_service;
 
