@@ -414,7 +414,7 @@ serve_taken(struct acceptor *a, const struct inlet *s, int fd, const struct addr
 
 	if (srv->board != NULL)
 		child_busy(srv);
-	serve_connection(srv, fd, s->listener, peer);
+	serve_connection(srv, &srv->seat, fd, s->listener, peer);
 	if (srv->board != NULL) {
 		child_waiting(srv);
 		child_title_idle(srv, 0);
@@ -483,4 +483,15 @@ accept_loop(struct tend_server *srv, unsigned long max_requests, struct serializ
 		serve_the_last(&a);
 	close_acceptor(&a);
 	return r;
+}
+
+int
+accept_work(struct tend_server *srv, unsigned long max_requests)
+{
+	struct serialize *turns = &srv->master->turns;
+	int r;
+
+	turns->lifeline = srv->lifeline;
+	r = serialize_join(turns, &srv->error);
+	return r < 0 ? r : accept_loop(srv, max_requests, turns);
 }

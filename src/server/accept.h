@@ -26,4 +26,7 @@ void accept_report(struct tend_server *srv, const struct listener *l, int code);
  */
 int accept_loop(struct tend_server *srv, unsigned long max_requests, struct serialize *turns);
 
+/* The work of a worker that serves one client after another: the same, in its turn. */
+int accept_work(struct tend_server *srv, unsigned long max_requests);
+
 #endif

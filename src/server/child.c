@@ -14,7 +14,6 @@
 
 #include "loop/loop.h"
 #include "process/title.h"
-#include "server/accept.h"
 #include "server/hooks.h"
 #include "server/personality.h"
 #include "server/serve.h"
@@ -140,23 +139,19 @@ requests_of_this_worker(const struct tend_server *srv)
 }
 
 int
-child_accept_loop(struct tend_server *srv, void *data)
+child_work(struct tend_server *srv, void *data)
 {
-	struct serialize *turns = &srv->master->turns;
 	unsigned long most = requests_of_this_worker(srv);
 	int r;
 
 	(void)data;
 	r = child_open_loop(srv);
-	turns->lifeline = srv->lifeline;
-	if (r == 0)
-		r = serialize_join(turns, &srv->error);
 	if (r == 0)
 		r = hook_child_start(srv, TEND_CHILD_WORKER);
 	if (r < 0)
 		return child_report(srv, r);
 	child_title(srv, false);
-	r = accept_loop(srv, most, turns);
+	r = srv->personality->work(srv, most);
 	if (r < 0)
 		child_report(srv, r);
 	else if (most != 0 && srv->requests >= most)

@@ -26,8 +26,8 @@ void child_become_worker(struct tend_server *srv, const struct birth *birth);
 _Noreturn void child_run(struct tend_server *srv, const struct birth *birth, master_child_fn body,
 	void *data);
 
-/* The body of PreFork's and PreForkSimple's workers. */
-int child_accept_loop(struct tend_server *srv, void *data);
+/* The body of a worker: what stands around the work of its personality. */
+int child_work(struct tend_server *srv, void *data);
 
 /* The body of a dequeue child. */
 int child_dequeue(struct tend_server *srv, void *data);

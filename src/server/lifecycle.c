@@ -597,7 +597,7 @@ close_all(struct tend_server *srv)
 		tend_log(srv, TEND_LOG_WARNING, "%s", e.text);
 	pidfile_close(&srv->pidfile);
 	endpoints_done(&srv->endpoints);
-	conn_done(&srv->conn);
+	conn_done(&srv->seat.conn);
 	if (srv->loop != NULL) {
 		signals_close(srv);
 		tend_loop_free(srv->loop);

@@ -58,6 +58,12 @@ int64_t master_may_spawn(struct tend_server *srv, int64_t now);
 /* Starts `n` workers that accept for themselves. Returns how many it could. */
 unsigned master_start_workers(struct tend_server *srv, unsigned n);
 
+/*
+ * For a constant number of workers: where there are `have` of `most`, starts the others. Returns
+ * when to look again, as a master_manage_fn does.
+ */
+int64_t master_keep_workers(struct tend_server *srv, unsigned have, unsigned most, int64_t now);
+
 /* Tells up to `n` workers to retire, waiting ones only unless `busy_too`. Returns how many. */
 unsigned master_retire_workers(struct tend_server *srv, unsigned n, bool busy_too, int64_t now);
 

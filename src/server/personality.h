@@ -12,6 +12,7 @@ enum {
 	PERSONALITY_FORKS = 1,   /* has children: a board, sig_passthrough, dequeue */
 	PERSONALITY_WORKERS = 4, /* its children accept for themselves */
 	PERSONALITY_NO_BIND = 2, /* the client is there already; no listeners, no restart */
+	PERSONALITY_MANY = 8,    /* a process has many clients at once */
 };
 
 struct personality {
@@ -28,6 +29,8 @@ struct personality {
 	int (*open)(struct tend_server *srv);
 	/* Serves until told to stop. */
 	int (*loop)(struct tend_server *srv);
+	/* The same in a worker, until it has had `most` clients (0: no limit). WORKERS only. */
+	int (*work)(struct tend_server *srv, unsigned long most);
 	void (*close)(struct tend_server *srv);
 	/* TTIN and TTOU: one server more or fewer. NULL: the signals are ignored. */
 	void (*resize)(struct tend_server *srv, int by);

@@ -93,12 +93,13 @@ unbind_streams(struct tend_server *srv)
 
 /*
  * Descriptors 0 and 1 become the client, so that child programs reach it too (NS-CIO-01). Not for
- * transports whose bytes are not the client's.
+ * transports whose bytes are not the client's, nor where a process has many clients (MX-117).
  */
 static void
 bind_stdio(struct tend_server *srv, struct tend_conn *c)
 {
-	if (srv->settings.value.no_client_stdout || (c->transport->traits & TRANSPORT_WRAPPED))
+	if (srv->settings.value.no_client_stdout || (c->transport->traits & TRANSPORT_WRAPPED) ||
+	    (srv->personality->traits & PERSONALITY_MANY))
 		return;
 	keep_stdio(srv);
 	if (dup2(c->fd, STDIN_FILENO) < 0 || dup2(c->fd, STDOUT_FILENO) < 0)
@@ -175,7 +176,7 @@ orphaned(void *data)
 void
 serve_open_mood(struct tend_server *srv, bool interruptible)
 {
-	srv->mood = (struct conn_mood){
+	srv->seat.mood = (struct conn_mood){
 		.wait = conn_wait_blocking,
 		.interrupt_fd = interruptible ? loop_signal_fd(srv->loop) : -1,
 		.cancelled = interruptible ? cancelled : NULL,
@@ -279,9 +280,8 @@ tell_closed(struct tend_server *srv, struct tend_conn *c)
 }
 
 void
-serve_opened(struct tend_server *srv)
+serve_opened(struct tend_server *srv, struct tend_conn *c)
 {
-	struct tend_conn *c = &srv->conn;
 	int r = conn_handshake(c);
 
 	srv->requests++;
@@ -294,11 +294,11 @@ serve_opened(struct tend_server *srv)
 }
 
 void
-serve_connection(struct tend_server *srv, int fd, const struct listener *from,
+serve_connection(struct tend_server *srv, struct seat *seat, int fd, const struct listener *from,
 	const struct addr *peer)
 {
-	conn_open(&srv->conn, fd, from, peer, &srv->limits, &srv->mood, srv);
-	serve_opened(srv);
+	conn_open(&seat->conn, fd, from, peer, &srv->limits, &seat->mood, srv);
+	serve_opened(srv, &seat->conn);
 }
 
 /* ---- in a parent that accepts for its children ---- */
@@ -307,35 +307,35 @@ void
 serve_meet(struct tend_server *srv, int fd, const struct listener *from, const struct addr *peer)
 {
 	/* A parent waits for nobody: it has others to accept. */
-	srv->mood = (struct conn_mood){
+	srv->seat.mood = (struct conn_mood){
 		.wait = conn_wait_never, .interrupt_fd = -1, .lifeline_fd = -1,
 	};
-	conn_open(&srv->conn, fd, from, peer, &srv->limits, &srv->mood, srv);
+	conn_open(&srv->seat.conn, fd, from, peer, &srv->limits, &srv->seat.mood, srv);
 	if (srv->policy.accepted_in_parent)
-		tell_accepted(srv, &srv->conn);
+		tell_accepted(srv, &srv->seat.conn);
 }
 
 void
 serve_part(struct tend_server *srv)
 {
-	conn_leave(&srv->conn);
-	conn_release(&srv->conn);
+	conn_leave(&srv->seat.conn);
+	conn_release(&srv->seat.conn);
 }
 
 void
 serve_abandon(struct tend_server *srv)
 {
-	conn_leave(&srv->conn);
+	conn_leave(&srv->seat.conn);
 	if (srv->policy.accepted_in_parent)
-		tell_closed(srv, &srv->conn);
+		tell_closed(srv, &srv->seat.conn);
 	else
-		conn_release(&srv->conn);
+		conn_release(&srv->seat.conn);
 }
 
 int
 serve_refuse(struct tend_server *srv)
 {
-	struct tend_conn *c = &srv->conn;
+	struct tend_conn *c = &srv->seat.conn;
 	int fd;
 
 	if (srv->hooks->full != NULL)

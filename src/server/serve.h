@@ -14,14 +14,14 @@ void serve_open_mood(struct tend_server *srv, bool interruptible);
  * Serves the client on `fd`, which is taken, from the first step to the last. `peer` may be NULL.
  * Failures end this connection and nothing else.
  */
-void serve_connection(struct tend_server *srv, int fd, const struct listener *from,
-	const struct addr *peer);
+void serve_connection(struct tend_server *srv, struct seat *seat, int fd,
+	const struct listener *from, const struct addr *peer);
 
-/* The same for a connection that serve_meet() opened before the fork; in the child. */
-void serve_opened(struct tend_server *srv);
+/* The same for a connection that is open already; a child has it from serve_meet(). */
+void serve_opened(struct tend_server *srv, struct tend_conn *c);
 
 /*
- * Parent of a child for each client. Opens the connection as srv->conn and, with the option
+ * Parent of a child for each client. Opens the connection of srv->seat and, with the option
  * accepted_in_parent, runs the hook `accepted`. Then either a child is forked, which serves it with
  * serve_opened() while the parent lets go of it with serve_part(); or it is refused with
  * serve_refuse(): the hooks `full` and `closed`, and the descriptor, on which the farewell has been

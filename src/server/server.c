@@ -103,7 +103,7 @@ tend_server_new(const struct tend_service *service)
 	}
 	pidfile_init(&srv->pidfile);
 	daemonize_init(&srv->daemon);
-	conn_init(&srv->conn);
+	conn_init(&srv->seat.conn);
 	if (srv->name == NULL) {
 		tend_server_free(srv);
 		return NULL;
@@ -116,7 +116,7 @@ tend_server_free(struct tend_server *srv)
 {
 	if (srv == NULL)
 		return;
-	conn_done(&srv->conn);
+	conn_done(&srv->seat.conn);
 	access_free(srv->access);
 	endpoints_done(&srv->endpoints);
 	options_free(srv->options);

@@ -53,6 +53,12 @@ struct policy {
 	int64_t worker_idle;        /* 0: never */
 };
 
+/* Where one client at a time is served: a process has one, each thread of Thread another. */
+struct seat {
+	struct conn_mood mood;
+	struct tend_conn conn;
+};
+
 struct tend_server {
 	/*
 	 * This process. First, and together: a child writes here and hardly anywhere else, and each
@@ -69,8 +75,7 @@ struct tend_server {
 	const struct birth *birth;        /* of this child; NULL in the parent */
 
 	/* serve.c, accept.c: the connection of a blocking personality */
-	struct conn_mood mood;
-	struct tend_conn conn;
+	struct seat      seat;
 	int              null_fd;     /* the null device, open from before a chroot */
 	bool             stdio_bound; /* descriptors 0 and 1 are the client */
 	FILE            *own_stdin, *own_stdout;   /* while they are */

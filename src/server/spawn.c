@@ -200,7 +200,22 @@ master_start_workers(struct tend_server *srv, unsigned n)
 		return 0;
 	tend_log(srv, TEND_LOG_INFO, "Starting %u worker%s", n, n == 1 ? "" : "s");
 	while (started < n &&
-	    master_spawn(srv, TEND_CHILD_WORKER, n - started, child_accept_loop, NULL) > 0)
+	    master_spawn(srv, TEND_CHILD_WORKER, n - started, child_work, NULL) > 0)
 		started++;
 	return started;
+}
+
+int64_t
+master_keep_workers(struct tend_server *srv, unsigned have, unsigned most, int64_t now)
+{
+	unsigned room = master_room(srv);
+	int64_t pause = master_may_spawn(srv, now);
+
+	if (most > room)
+		most = room;
+	if (have < most && pause == 0) {
+		master_start_workers(srv, most - have);
+		pause = master_may_spawn(srv, now);
+	}
+	return pause > 0 ? clock_after(now, pause) : CLOCK_NEVER;
 }

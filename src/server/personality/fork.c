@@ -90,7 +90,7 @@ serve_guest(struct tend_server *srv, void *data)
 	if ((r = hook_child_start(srv, TEND_CHILD_FORK)) < 0)
 		return child_report(srv, r);
 	child_title(srv, true);
-	serve_opened(srv);
+	serve_opened(srv, &srv->seat.conn);
 	child_title(srv, false);
 	if (srv->loop != NULL)
 		tend_loop_turn(srv->loop, 0);
@@ -231,7 +231,7 @@ open_fork(struct tend_server *srv)
 	if (srv->policy.refuse_when_full && (r = open_drains(srv, door)) < 0)
 		return r;
 	door->gates = calloc(srv->listener_count, sizeof(*door->gates));
-	if (door->gates == NULL || conn_warm(&srv->conn, !srv->settings.value.no_client_stdout) < 0)
+	if (door->gates == NULL || conn_warm(&srv->seat.conn, !srv->settings.value.no_client_stdout) < 0)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	door->count = srv->listener_count;
 	for (i = 0; i < door->count; i++) {

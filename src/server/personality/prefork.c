@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "process/pool.h"
+#include "server/accept.h"
 #include "server/master.h"
 #include "server/personality.h"
 
@@ -239,6 +240,7 @@ const struct personality personality_prefork = {
 	.state_size = sizeof(struct pool),
 	.open = open_pool,
 	.loop = loop,
+	.work = accept_work,
 	.close = master_close,
 	.resize = resize,
 };

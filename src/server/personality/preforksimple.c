@@ -1,5 +1,6 @@
 /* PreForkSimple: a constant number of workers, each accepting for itself. */
 #include "base/clock.h"
+#include "server/accept.h"
 #include "server/master.h"
 #include "server/personality.h"
 
@@ -7,18 +8,10 @@ static int64_t
 manage(struct tend_server *srv, int64_t now)
 {
 	struct master_tally t = master_count(srv);
-	unsigned most = (unsigned)srv->settings.value.max_servers, room = master_room(srv);
-	/* Those that are leaving still serve: there are never more than the maximum. */
-	unsigned have = t.waiting + t.busy + t.leaving;
-	int64_t pause = master_may_spawn(srv, now);
 
-	if (most > room)
-		most = room;
-	if (have < most && pause == 0) {
-		master_start_workers(srv, most - have);
-		pause = master_may_spawn(srv, now);
-	}
-	return pause > 0 ? clock_after(now, pause) : CLOCK_NEVER;
+	/* Those that are leaving still serve: there are never more than the maximum. */
+	return master_keep_workers(srv, t.waiting + t.busy + t.leaving,
+	    (unsigned)srv->settings.value.max_servers, now);
 }
 
 static void
@@ -56,6 +49,7 @@ const struct personality personality_preforksimple = {
 	.defaults = defaults,
 	.open = open_pool,
 	.loop = loop,
+	.work = accept_work,
 	.close = master_close,
 	.resize = resize,
 };
