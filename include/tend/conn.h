@@ -84,6 +84,22 @@ TEND_API ssize_t tend_vprintf(struct tend_conn *c, const char *format, va_list a
 TEND_API int tend_flush(struct tend_conn *c);
 
 /*
+ * Sends bytes that are not copied: they stay yours, unchanged, until `release` (may be NULL) is
+ * called with `arg`, which is when they have been sent or never will be, also when this call fails.
+ * 0 or -errno; -EBUSY: the connection's own handler is in the middle of a large tend_write().
+ */
+TEND_API int tend_conn_give(struct tend_conn *c, const void *data, size_t size,
+	void (*release)(void *arg), void *arg);
+
+/* `status`: 0, or -ECANCELED when the output before will never leave. */
+typedef void (*tend_written_fn)(struct tend_conn *c, void *arg, int status);
+/*
+ * Runs fn once all output before it is with the kernel; at once when there is none. It may write,
+ * which goes behind everything queued, and may close. 0 or -errno, as tend_conn_give().
+ */
+TEND_API int tend_conn_after_write(struct tend_conn *c, tend_written_fn fn, void *arg);
+
+/*
  * Flushes and ends the output: the client reads end of file. Input goes on. 0 or -errno.
  */
 TEND_API int tend_shutdown(struct tend_conn *c);

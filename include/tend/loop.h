@@ -104,9 +104,6 @@ struct tend_watch {
 	struct tend_loop *loop;
 	int               fd;
 	unsigned          wanted;
-	uint64_t          calls;
-	int64_t           spent;
-	uint64_t          reserved[2];
 };
 
 TEND_API void tend_watch_init(struct tend_watch *w, tend_watch_fn fn, void *data);
@@ -245,7 +242,7 @@ struct tend_loop_stats {
 TEND_API void tend_loop_stats(const struct tend_loop *loop, struct tend_loop_stats *into);
 /* Two clock readings a callback while it is on. Turning it on clears, turning it off keeps. */
 TEND_API void tend_loop_profile(struct tend_loop *loop, bool on);
-/* Of one watch since it was initialised, counted while profiling. Either may be NULL. */
+/* Of one watch since it was started, counted while profiling. Either may be NULL. */
 TEND_API void tend_watch_profile(const struct tend_watch *w, uint64_t *calls, double *seconds);
 
 TEND_END_DECLS

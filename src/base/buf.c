@@ -25,10 +25,10 @@ buf_reserve(struct buf *b, size_t more)
 	if (b->start > 0 && b->start >= used && b->size - used >= more) {
 		memmove(b->base, b->base + b->start, used + 1);
 		b->start = 0;
-		b->end = used;
+		b->end = (uint32_t)used;
 		return 0;
 	}
-	if (more > SIZE_MAX / 4 || used > SIZE_MAX / 4)
+	if (more >= BUF_MAX / 2 || used >= BUF_MAX / 2)
 		return -ENOMEM;
 	size = b->size > BUF_MIN ? b->size : BUF_MIN;
 	/* Grows although all would fit, when little was consumed: the next call must not copy again. */
@@ -40,7 +40,7 @@ buf_reserve(struct buf *b, size_t more)
 	memcpy(base, buf_data(b), used);
 	base[used] = '\0';
 	free(b->base);
-	*b = (struct buf){ .base = base, .end = used, .size = size };
+	*b = (struct buf){ .base = base, .end = (uint32_t)used, .size = (uint32_t)size };
 	return 0;
 }
 
@@ -74,9 +74,9 @@ buf_prepend(struct buf *b, const void *data, size_t size)
 		if (r < 0)
 			return r;
 		memmove(b->base + b->start + size, b->base + b->start, used + 1);
-		b->end += size;
+		b->end += (uint32_t)size;
 	} else {
-		b->start -= size;
+		b->start -= (uint32_t)size;
 	}
 	if (size > 0)
 		memcpy(b->base + b->start, data, size);

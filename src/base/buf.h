@@ -11,12 +11,16 @@
 
 #include <tend/base.h>
 
+/* Short numbers: an idle connection has two of these. */
 struct buf {
-	char  *base;  /* the allocation */
-	size_t start; /* first byte not yet consumed */
-	size_t end;   /* one past the last byte */
-	size_t size;  /* of the allocation, without the NUL's place */
+	char    *base;  /* the allocation */
+	uint32_t start; /* first byte not yet consumed */
+	uint32_t end;   /* one past the last byte */
+	uint32_t size;  /* of the allocation, without the NUL's place */
 };
+
+/* No buffer grows larger. */
+#define BUF_MAX (UINT32_C(1) << 31)
 
 void buf_done(struct buf *b);
 /* Makes room for `more` bytes at the end. 0 or -ENOMEM; the buffer is unchanged on failure. */
@@ -39,7 +43,7 @@ buf_data(const struct buf *b)
 static inline size_t
 buf_length(const struct buf *b)
 {
-	return b->end - b->start;
+	return (size_t)(b->end - b->start);
 }
 
 /* The room behind the last byte, after buf_reserve(). */
@@ -52,14 +56,14 @@ buf_room(struct buf *b)
 static inline size_t
 buf_room_size(const struct buf *b)
 {
-	return b->size - b->end;
+	return (size_t)(b->size - b->end);
 }
 
 /* `n` bytes were written into the room. */
 static inline void
 buf_added(struct buf *b, size_t n)
 {
-	b->end += n;
+	b->end += (uint32_t)n;
 	b->base[b->end] = '\0';
 }
 
@@ -75,7 +79,7 @@ buf_clear(struct buf *b)
 static inline void
 buf_consume(struct buf *b, size_t n)
 {
-	b->start += n;
+	b->start += (uint32_t)n;
 	if (b->start == b->end)
 		buf_clear(b);
 }

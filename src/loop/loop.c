@@ -119,9 +119,12 @@ tend_loop_new(const char *name)
 static void
 destroy(struct tend_loop *loop)
 {
+	if (loop->tenant != NULL)
+		loop->tenant->free(loop->tenant);
 	loop->poller->close(loop);
 	free(loop->poller_state);
 	free(loop->slots);
+	free(loop->profiles);
 	free_memory(loop);
 }
 
@@ -130,6 +133,8 @@ tend_loop_free(struct tend_loop *loop)
 {
 	if (loop == NULL || loop->doomed)
 		return;
+	if (loop->tenant != NULL)
+		loop->tenant->quiet(loop->tenant);
 	child_watches_done(loop);
 	signals_done(loop);
 	later_done(loop);
@@ -322,6 +327,8 @@ tend_loop_stats(const struct tend_loop *loop, struct tend_loop_stats *into)
 void
 tend_loop_profile(struct tend_loop *loop, bool on)
 {
+	if (on && watches_profile(loop, loop->slot_count > 0 ? loop->slot_count : 1) < 0)
+		on = false;
 	loop->profiling = on;
 	if (!on)
 		return;

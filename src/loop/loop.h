@@ -42,6 +42,24 @@ void loop_reset_signals(struct tend_loop *loop);
  */
 void loop_abandon(const struct tend_loop *loop);
 
+/*
+ * Takes a descriptor for a watch without asking the kernel for anything yet: the first
+ * tend_watch_change() does. For descriptors that may never have to be waited for.
+ */
+int watch_hold(struct tend_loop *loop, struct tend_watch *w, int fd);
+
+/* The first watch from descriptor `*fd` on whose callback is `fn`, and its descriptor; or NULL. */
+struct tend_watch *watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd);
+
+/*
+ * One who lives on a loop and goes with it: tend_loop_free() calls `quiet` at once and `free` when
+ * nothing of the loop runs any more.
+ */
+struct tenant {
+	void (*quiet)(struct tenant *t);
+	void (*free)(struct tenant *t);
+};
+
 /* ---- the parts ---- */
 
 /* Events that one turn delivers at most, and in quiet times. */
@@ -56,6 +74,12 @@ struct slot {
 	uint32_t           generation; /* changes with every start and stop */
 	uint8_t            set;
 	uint8_t            told; /* TEND_ERROR and TEND_HANGUP that were delivered and last */
+};
+
+/* What the callbacks of one descriptor's watch took, while profiling. */
+struct profile {
+	uint64_t calls;
+	int64_t  spent;
 };
 
 struct fired {
@@ -113,9 +137,11 @@ struct tend_loop {
 	bool profiling;
 	bool children_due; /* some child may have ended */
 
-	struct slot *slots;
-	size_t       slot_count;
-	size_t       fired_count, fired_at;
+	struct slot    *slots;
+	size_t          slot_count;
+	struct profile *profiles; /* as many; NULL before the first profiling */
+	struct tenant  *tenant;
+	size_t          fired_count, fired_at;
 
 	struct tend_link   signals; /* all of them, in the order they were started */
 	unsigned           collected[SIGNAL_WORDS];
@@ -180,6 +206,8 @@ loop_fired(struct tend_loop *loop, int fd, uint32_t generation, unsigned events)
 /* watch.c */
 void watches_dispatch(struct tend_loop *loop);
 void watches_done(struct tend_loop *loop);
+/* Room for the profiles of `count` slots. 0 or -ENOMEM. */
+int watches_profile(struct tend_loop *loop, size_t count);
 
 /* timer.c */
 void timers_init(struct tend_loop *loop);

@@ -18,6 +18,19 @@ tend_watch_init(struct tend_watch *w, tend_watch_fn fn, void *data)
 	*w = (struct tend_watch){ .fn = fn, .data = data, .fd = -1 };
 }
 
+int
+watches_profile(struct tend_loop *loop, size_t count)
+{
+	size_t had = loop->profiles != NULL ? loop->slot_count : 0;
+	struct profile *profiles = realloc(loop->profiles, count * sizeof(*profiles));
+
+	if (profiles == NULL)
+		return -ENOMEM;
+	memset(profiles + had, 0, (count - had) * sizeof(*profiles));
+	loop->profiles = profiles;
+	return 0;
+}
+
 static int
 grow_slots(struct tend_loop *loop, size_t least)
 {
@@ -33,6 +46,8 @@ grow_slots(struct tend_loop *loop, size_t least)
 		return -ENOMEM;
 	memset(slots + loop->slot_count, 0, (count - loop->slot_count) * sizeof(*slots));
 	loop->slots = slots;
+	if (loop->profiles != NULL && watches_profile(loop, count) < 0)
+		return -ENOMEM;
 	loop->slot_count = count;
 	return 0;
 }
@@ -58,8 +73,9 @@ set_slot(struct tend_loop *loop, int fd, unsigned want)
 	return r;
 }
 
-int
-tend_watch_start(struct tend_loop *loop, struct tend_watch *w, int fd, unsigned events)
+/* Gives the slot of `fd`, of a new generation, to `w`, for which the poller is asked for `set`. */
+static int
+take_slot(struct tend_loop *loop, struct tend_watch *w, int fd, unsigned set)
 {
 	struct slot *slot;
 	int r;
@@ -77,17 +93,43 @@ tend_watch_start(struct tend_loop *loop, struct tend_watch *w, int fd, unsigned 
 		return -EEXIST;
 	/* The poller may pass the generation to the kernel: it must be the new one. */
 	slot->generation++;
-	events &= ASKED | TEND_EXCLUSIVE;
-	r = set_slot(loop, fd, events | POLLER_ON);
+	r = set_slot(loop, fd, set);
 	if (r < 0)
 		return r;
 	slot->watch = w;
 	slot->told = 0;
+	if (loop->profiles != NULL)
+		loop->profiles[fd] = (struct profile){ 0, 0 };
 	w->loop = loop;
 	w->fd = fd;
-	w->wanted = events;
+	w->wanted = set & (ASKED | TEND_EXCLUSIVE);
 	loop->stats.watches++;
 	return 0;
+}
+
+int
+tend_watch_start(struct tend_loop *loop, struct tend_watch *w, int fd, unsigned events)
+{
+	return take_slot(loop, w, fd, (events & (ASKED | TEND_EXCLUSIVE)) | POLLER_ON);
+}
+
+int
+watch_hold(struct tend_loop *loop, struct tend_watch *w, int fd)
+{
+	return take_slot(loop, w, fd, 0);
+}
+
+struct tend_watch *
+watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd)
+{
+	size_t i;
+
+	for (i = (size_t)*fd; i < loop->slot_count; i++)
+		if (loop->slots[i].watch != NULL && loop->slots[i].watch->fn == fn) {
+			*fd = (int)i;
+			return loop->slots[i].watch;
+		}
+	return NULL;
 }
 
 int
@@ -99,9 +141,9 @@ tend_watch_change(struct tend_watch *w, unsigned events)
 	if (w->loop == NULL)
 		return -EINVAL;
 	events &= ASKED | TEND_EXCLUSIVE;
-	if (events == w->wanted)
-		return 0;
 	slot = &w->loop->slots[w->fd];
+	if (events == w->wanted && slot->set != 0)
+		return 0;
 	r = set_slot(w->loop, w->fd, events | POLLER_ON);
 	if (r < 0)
 		return r;
@@ -167,15 +209,16 @@ call_profiled(struct tend_loop *loop, struct tend_watch *w, const struct fired *
 	uint32_t generation = f->generation;
 	int fd = f->fd;
 
-	w->calls++;
 	w->fn(w, events);
 	spent = loop_clock(loop) - begin;
 	loop->stats.calls++;
 	loop->stats.seconds += clock_to_seconds(spent);
 	loop->stats.took[duration_class(spent)]++;
 	/* The watch may be gone; its slot tells. */
-	if (loop->slots[fd].watch == w && loop->slots[fd].generation == generation)
-		w->spent += spent;
+	if (loop->slots[fd].generation != generation || loop->profiles == NULL)
+		return;
+	loop->profiles[fd].calls++;
+	loop->profiles[fd].spent += spent;
 }
 
 /*
@@ -233,8 +276,12 @@ watches_dispatch(struct tend_loop *loop)
 void
 tend_watch_profile(const struct tend_watch *w, uint64_t *calls, double *seconds)
 {
+	struct profile p = { 0, 0 };
+
+	if (w->loop != NULL && w->loop->profiles != NULL)
+		p = w->loop->profiles[w->fd];
 	if (calls != NULL)
-		*calls = w->calls;
+		*calls = p.calls;
 	if (seconds != NULL)
-		*seconds = clock_to_seconds(w->spent);
+		*seconds = clock_to_seconds(p.spent);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/conn_queue.h"
 
 /* Buffers larger than this are given back when their client leaves. */
 #define CONN_KEEP_BUFFER 65536
@@ -43,8 +44,18 @@ conn_done(struct tend_conn *c)
 {
 	conn_release(c);
 	conn_stdio_close(c);
+	free(c->extras);
+	c->extras = NULL;
 	buf_done(&c->in);
 	buf_done(&c->out);
+}
+
+struct conn_extras *
+conn_extras(struct tend_conn *c)
+{
+	if (c->extras == NULL)
+		c->extras = calloc(1, sizeof(*c->extras));
+	return c->extras;
 }
 
 static int64_t
@@ -55,27 +66,28 @@ or_never(int64_t limit)
 
 void
 conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct addr *peer,
-	const struct conn_limits *limits, struct conn_mood *mood, void *server)
+	struct conn_mood *mood)
 {
+	const struct conn_limits *limits = mood->limits;
 	struct buf in = c->in, out = c->out;
-	FILE *stdio_in = c->stdio_in, *stdio_out = c->stdio_out;
+	struct conn_extras *extras = c->extras;
 
 	conn_init(c);
 	c->in = in;
 	c->out = out;
-	c->stdio_in = stdio_in;
-	c->stdio_out = stdio_out;
+	c->extras = extras;
 	c->fd = fd;
-	c->state = CONN_OPEN;
+	c->open = true;
 	c->listener = from;
 	c->transport = from->transport;
-	c->limits = limits;
 	c->mood = mood;
-	c->server = server;
 	c->idle = or_never(limits->idle);
 	c->deadline = limits->total > 0 ? clock_after(clock_now(), limits->total) : CLOCK_NEVER;
-	if (peer != NULL)
-		c->peer = *peer;
+	/* A unix client with a name is rare, and asked for when somebody wants to know. */
+	if (peer != NULL && peer->length > 0 && peer->length <= sizeof(c->peer.u)) {
+		c->peer.length = peer->length;
+		memcpy(&c->peer.u, &peer->u, peer->length);
+	}
 }
 
 bool
@@ -166,7 +178,7 @@ conn_handshake(struct tend_conn *c)
 
 	if (c->transport->handshake == NULL)
 		return 0;
-	deadline = clock_after(clock_now(), or_never(c->limits->handshake));
+	deadline = clock_after(clock_now(), or_never(c->mood->limits->handshake));
 	for (;;) {
 		int r = c->transport->handshake(c);
 
@@ -191,10 +203,11 @@ detach(struct tend_conn *c)
 		c->mood->closing(c);
 	/* Addresses may be asked for later. Ours the listener can tell too. */
 	if (c->peer.length == 0)
-		addr_of_peer(&c->peer, fd);
+		conn_learn_peer(c);
 	c->fd = -1;
-	c->state = CONN_CLOSED;
+	c->open = false;
 	buf_clear(&c->out);
+	conn_queue_drop(c);
 	return fd;
 }
 
@@ -212,7 +225,7 @@ conn_leave(struct tend_conn *c)
 {
 	/* No word from the transport: a closing alert would end the session of the other process
 	   (NW-122). */
-	if (c->state == CONN_OPEN)
+	if (c->open)
 		close(detach(c));
 }
 
@@ -238,7 +251,7 @@ client_may_be_sending(struct tend_conn *c)
 	ssize_t n;
 	int tries = 4;
 
-	if (c->input_ended || c->broken != 0 || c->limits->linger == 0)
+	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0)
 		return false;
 	if (c->unread || buf_length(&c->in) > c->taken)
 		return true;
@@ -260,7 +273,7 @@ linger(struct tend_conn *c)
 
 	if (tend_shutdown(c) < 0)
 		return;
-	deadline = clock_after(clock_now(), c->limits->linger);
+	deadline = clock_after(clock_now(), c->mood->limits->linger);
 	while (swallowed < CONN_LINGER_BYTES) {
 		ssize_t n = c->transport->read(c, scrap, sizeof(scrap));
 
@@ -272,24 +285,24 @@ linger(struct tend_conn *c)
 	}
 }
 
-/* Somebody else waits for the client to stop sending; only he and the client hold the socket then. */
-static bool
-can_be_drained(const struct tend_conn *c)
+/* Ends our output and has somebody else wait for the client to stop sending. */
+static void
+let_drain(struct tend_conn *c)
 {
-	return c->mood->drain != NULL && !(c->transport->traits & TRANSPORT_WRAPPED);
+	if ((c->transport->traits & TRANSPORT_WRAPPED) && !c->output_ended)
+		conn_end_output(c);
+	if (c->transport->done != NULL)
+		c->transport->done(c);
+	c->mood->drain(c->mood->data, detach(c));
 }
 
 void
-conn_close(struct tend_conn *c)
+conn_part(struct tend_conn *c)
 {
-	bool last_words;
+	bool last_words = c->broken == 0 && client_may_be_sending(c);
 
-	if (c->state != CONN_OPEN)
-		return;
-	conn_stdio_flush(c);
-	last_words = c->broken == 0 && tend_flush(c) == 0 && client_may_be_sending(c);
-	if (last_words && can_be_drained(c)) {
-		c->mood->drain(c->mood->data, detach(c));
+	if (last_words && c->mood->drain != NULL) {
+		let_drain(c);
 		return;
 	}
 	if (last_words)
@@ -300,24 +313,41 @@ conn_close(struct tend_conn *c)
 }
 
 void
+conn_close(struct tend_conn *c)
+{
+	if (!c->open)
+		return;
+	if (c->mood->close != NULL && c->mood->close(c, false))
+		return;
+	conn_stdio_flush(c);
+	/* What could not be sent has broken the output. */
+	tend_flush(c);
+	conn_part(c);
+}
+
+void
 tend_close(struct tend_conn *c)
 {
 	conn_close(c);
 }
 
 void
-tend_abort(struct tend_conn *c)
+conn_cut(struct tend_conn *c)
 {
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
-	if (c->state != CONN_OPEN)
-		return;
 	conn_stdio_drop(c);
-	buf_clear(&c->out);
-	c->broken = -ENOTCONN;
+	conn_break(c, -ENOTCONN);
 	/* Fails harmlessly on sockets that know no reset. */
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close_now(c);
+}
+
+void
+tend_abort(struct tend_conn *c)
+{
+	if (c->open && (c->mood->close == NULL || !c->mood->close(c, true)))
+		conn_cut(c);
 }
 
 static void
@@ -347,7 +377,7 @@ tend_set_timeout(struct tend_conn *c, double seconds)
 	else if (seconds > 0)
 		c->idle = clock_from_seconds(seconds);
 	else
-		c->idle = or_never(c->limits->idle);
+		c->idle = or_never(c->mood->limits->idle);
 }
 
 void
@@ -392,7 +422,7 @@ tend_conn_data(struct tend_conn *c)
 struct tend_server *
 tend_conn_server(struct tend_conn *c)
 {
-	return c->server;
+	return c->mood->server;
 }
 
 int

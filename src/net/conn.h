@@ -27,7 +27,8 @@ struct conn_limits {
 	int64_t idle;
 	int64_t total;
 	int64_t linger;
-	size_t  max_line; /* bytes */
+	size_t  max_line;   /* bytes */
+	size_t  max_output; /* bytes that may be queued where nobody waits; 0: no limit */
 };
 
 /*
@@ -38,7 +39,22 @@ typedef int (*conn_wait_fn)(struct tend_conn *c, unsigned events, int64_t deadli
 
 /* The mood of a connection: how its calls wait, made by the server, one for a process or thread. */
 struct conn_mood {
-	conn_wait_fn wait;
+	conn_wait_fn              wait;
+	const struct conn_limits *limits;
+	void                     *server; /* struct tend_server; the layers below it do not look inside */
+
+	/*
+	 * For moods in which many connections share a process; NULL in the blocking one. Output was
+	 * queued, and nobody is going to wait for it to leave...
+	 */
+	void (*queued)(struct tend_conn *c);
+	/* ...is the caller one who may? ... */
+	bool (*may_wait)(struct tend_conn *c);
+	/* ...closing must not wait: takes conn_close() over, or says false... */
+	bool (*close)(struct tend_conn *c, bool abort);
+	/* ...and one connection may move so many bytes before the others get a look. */
+	int64_t share, left;
+
 	/* For the blocking mood. A descriptor that becomes readable when a signal has come; what is
 	   read from it is of no interest... */
 	int   interrupt_fd;
@@ -65,48 +81,68 @@ int conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline);
 /* poll() on the client and on interrupt_fd. The `wait` of the blocking mood. */
 int conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline);
 
-enum conn_state {
-	CONN_CLOSED,
-	CONN_OPEN,
+/* Where accept found it; enough for internet addresses and for unix clients without a name. */
+struct conn_peer {
+	socklen_t length; /* 0: not known here */
+	union {
+		struct sockaddr     any;
+		struct sockaddr_in  v4;
+		struct sockaddr_in6 v6;
+	} u;
 };
 
-struct tend_conn {
-	int                       fd; /* -1: closed */
-	enum conn_state           state;
-	const struct transport   *transport;
-	void                     *transport_data;
-	const struct conn_limits *limits;
-	struct conn_mood         *mood;
+/* What few connections have: memory of its own, so that the others are small. */
+struct conn_extras {
+	FILE *stdio_in, *stdio_out; /* kept from client to client */
 
-	struct buf in;  /* received, not yet read by the handler */
-	struct buf out; /* written by the handler, not yet sent */
-	size_t     taken; /* of `in`: lent to the handler by getline, consumed by the next call */
+	struct addr peer, local; /* length 0: not asked for yet */
+	char       *texts[4];    /* of the addresses, made when first asked for */
+
+	struct queue *queue; /* output that is not in `out`: see conn_queue.c */
+	struct buf    late;  /* output that must wait for the end of a piece under way */
+};
+
+/* What conn_send() is doing: nothing, sending the queue, or sending the caller's own piece. */
+enum conn_sending { SENDING_NOT, SENDING_QUEUE, SENDING_PIECE };
+
+/* Its order is for size: an idle connection costs little more than this. */
+struct tend_conn {
+	int                     fd; /* -1: closed */
+	bool                    open;
+	bool                    input_ended;  /* the client has finished sending */
+	bool                    output_ended; /* we have */
+	bool                    ending;       /* we have once the queue is empty */
+	const struct transport *transport;
+	void                   *transport_data;
+	struct conn_mood       *mood;
+	const struct listener  *listener;
+
+	struct buf in;    /* received, not yet read by the handler */
+	uint32_t   taken; /* of `in`: lent to the handler by getline, consumed by the next call */
+	struct buf out;   /* written by the handler, not yet sent */
 	char       lent;  /* the byte that the lent text's final NUL hides */
 	bool       lent_nul;
+	bool       drained;    /* the last read emptied the kernel's buffer: wait before the next */
+	bool       heard;      /* the first byte has come */
+	bool       unread;     /* input was refused or left lying: linger before closing */
+	bool       final_told; /* that no more input will be waited for */
+	bool       in_pieces;  /* a call gathers input until it has a line */
+	bool       in_stream;  /* stdio_out is writing to us */
 
-	unsigned want;         /* what the transport needs to go on: POLLIN, POLLOUT */
-	bool     input_ended;  /* the client has finished sending */
-	bool     output_ended; /* we have */
-	bool     drained;      /* the last read emptied the kernel's buffer: poll before the next */
-	bool     heard;        /* the first byte has come */
-	bool     unread;       /* input was refused or left lying: linger before closing */
-	bool     final_told;   /* that no more input will be waited for */
-	bool     in_pieces;    /* a call gathers input until it has a line */
-	int64_t  pieces_until; /* when it must have it; 0: it has not waited yet */
-	int      broken;       /* the error that ended output, 0: none */
+	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
+	uint8_t read_want;  /* ...of a read... */
+	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
+	uint8_t sending;    /* enum conn_sending */
+	int     broken;     /* the error that ended output, 0: none */
+	int     input_error;
 
-	int64_t idle;     /* how long a call may wait; CLOCK_NEVER: for ever */
-	int64_t deadline; /* CLOCK_NEVER: none */
+	int64_t pieces_until; /* when a line must be complete; 0: it has not waited yet */
+	int64_t idle;         /* how long a call may wait; CLOCK_NEVER: for ever */
+	int64_t deadline;     /* CLOCK_NEVER: none */
 
-	const struct listener *listener;
-	struct addr            peer, local;
-	bool                   local_known;
-	char                  *texts; /* the four address texts, made when first asked for */
+	struct conn_peer    peer;
+	struct conn_extras *extras;
 
-	FILE *stdio_in, *stdio_out;
-	bool  in_stream; /* stdio_out is writing to us */
-
-	void  *server; /* struct tend_server; the layers below it do not look inside */
 	void  *user;
 	void (*user_release)(void *);
 };
@@ -123,7 +159,7 @@ void conn_done(struct tend_conn *c);
 
 /* A new client on `fd`, which the connection takes. Cannot fail. `peer` may be NULL: asked later. */
 void conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct addr *peer,
-	const struct conn_limits *limits, struct conn_mood *mood, void *server);
+	struct conn_mood *mood);
 
 /* Lets the transport shake hands, within its deadline. 0 or -errno. */
 int conn_handshake(struct tend_conn *c);
@@ -136,6 +172,13 @@ void conn_close(struct tend_conn *c);
 
 /* Marks that the client's input is refused, so that conn_close() waits for it to stop. */
 void conn_refuse_input(struct tend_conn *c);
+
+/*
+ * The rest of it, when all output has left: lingers or has the client drained, closes. And the
+ * contrary: closes at once, unsent output is lost. Both are for moods; nobody is asked.
+ */
+void conn_part(struct tend_conn *c);
+void conn_cut(struct tend_conn *c);
 
 /* Closes the descriptor without a word to the client: it lives on in another process. */
 void conn_leave(struct tend_conn *c);
@@ -156,7 +199,13 @@ conn_fd(const struct tend_conn *c)
 static inline void
 conn_want(struct tend_conn *c, unsigned events)
 {
-	c->want = events;
+	c->want = (uint8_t)events;
+}
+
+static inline size_t
+conn_unsent(const struct tend_conn *c)
+{
+	return buf_length(&c->out) + (c->extras != NULL && c->extras->queue != NULL);
 }
 
 /* Between the files of the connection. */
@@ -164,9 +213,13 @@ conn_want(struct tend_conn *c, unsigned events)
 /* Input is asked for in pieces of this size. */
 #define CONN_INPUT_CHUNK 4096
 
+struct conn_extras *conn_extras(struct tend_conn *c); /* NULL: out of memory */
+void conn_learn_peer(struct tend_conn *c); /* while it still can be asked for */
 bool conn_expired(const struct tend_conn *c); /* the deadline of the whole connection has passed */
 int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
+int  conn_end_output(struct tend_conn *c); /* the queue is empty. 0, -EAGAIN or -errno */
+int  conn_break(struct tend_conn *c, int code); /* output is over: every call says so from now on */
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */
 void conn_stdio_flush(struct tend_conn *c);

@@ -6,57 +6,88 @@
 
 enum text { PEER, PEER_HOST, LOCAL, LOCAL_HOST, TEXTS };
 
-static void
-learn_local(struct tend_conn *c)
+static const struct addr *
+local(struct tend_conn *c)
 {
-	if (c->local_known)
-		return;
-	c->local_known = true;
+	static const struct addr unknown;
+	struct conn_extras *x = conn_extras(c);
+
+	if (x == NULL)
+		return &unknown;
 	/* After the close only the listener can tell. */
-	if (c->fd < 0 || addr_of_socket(&c->local, c->fd) < 0)
-		c->local = c->listener->addr;
+	if (x->local.length == 0 && (c->fd < 0 || addr_of_socket(&x->local, c->fd) < 0))
+		x->local = c->listener->addr;
+	return &x->local;
 }
 
-static void
-learn_peer(struct tend_conn *c)
+void
+conn_learn_peer(struct tend_conn *c)
 {
-	if (c->peer.length == 0 && c->fd >= 0)
-		addr_of_peer(&c->peer, c->fd);
+	struct addr found;
+
+	if (c->peer.length > 0 || (c->extras != NULL && c->extras->peer.length > 0) || c->fd < 0 ||
+	    addr_of_peer(&found, c->fd) < 0)
+		return;
+	if (found.length <= sizeof(c->peer.u)) {
+		c->peer.length = found.length;
+		memcpy(&c->peer.u, &found.u, found.length);
+	} else if (conn_extras(c) != NULL) {
+		c->extras->peer = found;
+	}
+}
+
+static const struct addr *
+peer(struct tend_conn *c)
+{
+	static const struct addr unknown;
+	struct conn_extras *x;
+
+	conn_learn_peer(c);
+	x = conn_extras(c);
+	if (x == NULL)
+		return &unknown;
+	if (x->peer.length == 0 && c->peer.length > 0) {
+		memcpy(&x->peer.u, &c->peer.u, c->peer.length);
+		x->peer.length = c->peer.length;
+	}
+	return &x->peer;
 }
 
 static const char *
 text(struct tend_conn *c, enum text which)
 {
-	char(*texts)[ADDR_TEXT_MAX];
+	struct conn_extras *x = conn_extras(c);
+	char shown[ADDR_TEXT_MAX];
 
-	if (c->texts == NULL) {
-		c->texts = calloc(TEXTS, ADDR_TEXT_MAX);
-		if (c->texts == NULL)
-			return "";
-	}
-	texts = (char(*)[ADDR_TEXT_MAX])c->texts;
-	if (texts[which][0] != '\0')
-		return texts[which];
-	if (which == PEER || which == PEER_HOST)
-		learn_peer(c);
-	else
-		learn_local(c);
+	if (x == NULL)
+		return "";
+	if (x->texts[which] != NULL)
+		return x->texts[which];
 	if (which == PEER)
-		addr_text(&c->peer, texts[which]);
+		addr_text(peer(c), shown);
 	else if (which == PEER_HOST)
-		addr_host_text(&c->peer, texts[which]);
+		addr_host_text(peer(c), shown);
 	else if (which == LOCAL)
-		addr_text(&c->local, texts[which]);
+		addr_text(local(c), shown);
 	else
-		addr_host_text(&c->local, texts[which]);
-	return texts[which];
+		addr_host_text(local(c), shown);
+	x->texts[which] = strdup(shown);
+	return x->texts[which] != NULL ? x->texts[which] : "";
 }
 
 void
 conn_addr_release(struct tend_conn *c)
 {
-	free(c->texts);
-	c->texts = NULL;
+	struct conn_extras *x = c->extras;
+	int i;
+
+	if (x == NULL)
+		return;
+	for (i = 0; i < TEXTS; i++) {
+		free(x->texts[i]);
+		x->texts[i] = NULL;
+	}
+	x->peer.length = x->local.length = 0;
 }
 
 const char *
@@ -86,23 +117,22 @@ tend_local_host(struct tend_conn *c)
 unsigned
 tend_peer_port(struct tend_conn *c)
 {
-	learn_peer(c);
-	return addr_port(&c->peer);
+	return addr_port(peer(c));
 }
 
 unsigned
 tend_local_port(struct tend_conn *c)
 {
-	learn_local(c);
-	return addr_port(&c->local);
+	return addr_port(local(c));
 }
 
 socklen_t
 tend_peer_sockaddr(struct tend_conn *c, struct sockaddr_storage *into)
 {
-	learn_peer(c);
-	memcpy(into, &c->peer.u.storage, sizeof(*into));
-	return c->peer.length;
+	const struct addr *a = peer(c);
+
+	memcpy(into, &a->u.storage, sizeof(*into));
+	return a->length;
 }
 
 const char *

@@ -33,7 +33,7 @@ lend(struct tend_conn *c, size_t size, size_t text)
 {
 	char *data = buf_data(&c->in);
 
-	c->taken = size;
+	c->taken = (uint32_t)size;
 	if (text < size) {
 		/* The terminator's own place: consumed with the loan, nothing to remember. */
 		data[text] = '\0';
@@ -67,52 +67,85 @@ rest_of(struct tend_conn *c, int64_t limit)
  * on.
  */
 static int
-wait_for_input(struct tend_conn *c, unsigned events)
+wait_for_input(struct tend_conn *c)
 {
-	int64_t limit = c->idle;
+	int64_t limit = c->idle, first_byte = c->mood->limits->first_byte;
 	int r = tend_flush(c);
 
 	if (r == -ECANCELED || r == -ETIMEDOUT || r == -ENOMEM)
 		return r;
 	/* A client that cannot be written to any more may still have sent something. */
-	if (!c->heard && c->limits->first_byte > 0 && c->limits->first_byte < limit)
-		limit = c->limits->first_byte;
-	return conn_wait(c, events, rest_of(c, limit));
+	if (!c->heard && first_byte > 0 && first_byte < limit)
+		limit = first_byte;
+	return conn_wait(c, c->read_want != 0 ? c->read_want : POLLIN, rest_of(c, limit));
+}
+
+/* Once, without waiting, to the caller's memory or, where that is NULL, to the buffer. */
+static ssize_t
+read_once(struct tend_conn *c, void *into, size_t size)
+{
+	ssize_t n;
+
+	if (into != NULL)
+		return c->transport->read(c, into, size);
+	if (buf_reserve(&c->in, size) < 0)
+		return -ENOMEM;
+	n = c->transport->read(c, buf_room(&c->in), buf_room_size(&c->in));
+	if (n > 0)
+		buf_added(&c->in, (size_t)n);
+	return n;
+}
+
+/* Is it worth asking the transport again before something has happened? */
+static bool
+has_drained(struct tend_conn *c, size_t got, size_t asked)
+{
+	struct conn_mood *mood = c->mood;
+
+	/* Others who share the process get a look at it now and then. */
+	if (mood->share != 0 && (mood->left -= (int64_t)got) <= 0)
+		return true;
+	return got < asked && c->transport->pending == NULL;
 }
 
 /* Bytes, 0 at the end, -errno; waits while there is nothing. */
 static ssize_t
 receive_or_fail(struct tend_conn *c, void *into, size_t size)
 {
-	int r;
-
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
-	if (c->input_ended)
+	/* A failure was told. */
+	if (c->input_ended || c->input_error != 0)
 		return 0;
 	/* A client that never lets us wait must not outlive its time. */
 	if (conn_expired(c))
 		return -ETIMEDOUT;
-	/* The last read got less than it asked for: there is nothing to try for. */
-	if (c->drained) {
-		c->drained = false;
-		if ((r = wait_for_input(c, POLLIN)) < 0)
-			return r;
-	}
 	for (;;) {
-		ssize_t n = c->transport->read(c, into, size);
+		ssize_t n;
 
+		if (c->drained) {
+			int r = wait_for_input(c);
+
+			/* Whoever waited in vain looks again next time; whoever may not is told. */
+			c->drained = r == -EAGAIN;
+			if (r < 0)
+				return r;
+		}
+		n = read_once(c, into, size);
+		c->read_want = POLLIN;
 		if (n > 0) {
 			c->heard = true;
-			c->drained = (size_t)n < size && c->transport->pending == NULL;
+			c->drained = has_drained(c, (size_t)n, size);
 			return n;
 		}
 		if (n == 0)
 			c->input_ended = true;
+		else if (n != -EAGAIN && n != -ENOMEM)
+			c->input_error = (int)n;
 		if (n != -EAGAIN)
 			return n;
-		if ((r = wait_for_input(c, c->want)) < 0)
-			return r;
+		c->drained = true;
+		c->read_want = c->want;
 	}
 }
 
@@ -136,14 +169,7 @@ receive(struct tend_conn *c, void *into, size_t size)
 int
 conn_fill(struct tend_conn *c, size_t room)
 {
-	ssize_t n;
-
-	if (buf_reserve(&c->in, room) < 0)
-		return -ENOMEM;
-	n = receive(c, buf_room(&c->in), buf_room_size(&c->in));
-	if (n > 0)
-		buf_added(&c->in, (size_t)n);
-	return (int)n;
+	return (int)receive(c, NULL, room);
 }
 
 ssize_t
@@ -151,7 +177,7 @@ tend_read(struct tend_conn *c, void *into, size_t size)
 {
 	size_t have;
 
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
 	conn_take_back(c);
 	if (size == 0)
@@ -231,11 +257,11 @@ ssize_t
 tend_getline(struct tend_conn *c, char **line)
 {
 	/* Room for the longest line and its "\r\n". */
-	size_t limit = c->limits->max_line + 2, length;
+	size_t limit = c->mood->limits->max_line + 2, length;
 	enum tend_until why;
 	ssize_t n;
 
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
 	conn_take_back(c);
 	n = find(c, "\n", 1, limit, &why);
@@ -248,7 +274,7 @@ tend_getline(struct tend_conn *c, char **line)
 			length--;
 	}
 	/* It stays in the buffer, so that a close waits for the client to stop; unless it is read. */
-	if (length > c->limits->max_line)
+	if (length > c->mood->limits->max_line)
 		return -EMSGSIZE;
 	*line = lend(c, (size_t)n, length);
 	return (ssize_t)length + 1;
@@ -266,10 +292,10 @@ tend_read_until(struct tend_conn *c, const char *terminator, size_t limit, char 
 		*why = reason;
 	if (length == 0 && limit == 0)
 		return -EINVAL;
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
 	conn_take_back(c);
-	n = find(c, terminator, length, limit > 0 ? limit : c->limits->max_line, &reason);
+	n = find(c, terminator, length, limit > 0 ? limit : c->mood->limits->max_line, &reason);
 	if (n < 0)
 		return n;
 	if (why != NULL)
@@ -284,7 +310,7 @@ tend_unread(struct tend_conn *c, const void *data, size_t size)
 	char *copy;
 	int r;
 
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
 	/* The bytes may be a line that getline() lent, which ends with the loan. */
 	copy = c->taken > 0 ? malloc(size + 1) : NULL;
@@ -304,7 +330,7 @@ tend_wait_readable(struct tend_conn *c, double seconds)
 	int64_t limit = seconds < 0 ? CLOCK_NEVER : clock_from_seconds(seconds);
 	int r;
 
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
 	conn_take_back(c);
 	if (buf_length(&c->in) > 0 || c->input_ended)

@@ -1,7 +1,8 @@
 /*
  * Writing to a connection. Small pieces gather in a buffer; a large one is sent together with what
- * the buffer holds, in one call and without being copied. In the blocking mood "sent" means that the
- * kernel has all of it.
+ * the buffer holds, in one call and without being copied. Where a call may wait, "sent" means that
+ * the kernel has all of it; where it may not, what the kernel does not take stays in the buffer and
+ * leaves by itself.
  */
 #include <errno.h>
 #include <poll.h>
@@ -10,16 +11,51 @@
 
 #include "base/clock.h"
 #include "net/conn.h"
+#include "net/conn_queue.h"
 
 #define OUTPUT_BUFFER 16384
 
-/* Remembers why output came to its end; every later call says the same. */
-static int
-break_output(struct tend_conn *c, int code)
+int
+conn_break(struct tend_conn *c, int code)
 {
-	c->broken = code;
+	if (c->broken == 0)
+		c->broken = code;
+	c->write_want = 0;
 	buf_clear(&c->out);
+	conn_queue_drop(c);
 	return code;
+}
+
+static bool
+may_wait(struct tend_conn *c)
+{
+	return c->mood->may_wait == NULL || c->mood->may_wait(c);
+}
+
+/*
+ * Where nobody waits the queue may grow, but not without bound: who writes more than the client
+ * reads has been told by the mark (tend_conn_set_marks()) and went on.
+ */
+static int
+check_bound(struct tend_conn *c)
+{
+	size_t most = c->mood->limits->max_output;
+
+	if (most == 0 || c->mood->queued == NULL || buf_length(&c->out) <= most)
+		return 0;
+	conn_break(c, -ENOBUFS);
+	c->mood->queued(c);
+	return -ENOBUFS;
+}
+
+/* Puts bytes behind all output there is. */
+static int
+append(struct tend_conn *c, const void *data, size_t size)
+{
+	/* Somebody else's words must not come between the halves of the piece under way. */
+	if (c->sending == SENDING_PIECE)
+		return buf_append(&c->extras->late, data, size);
+	return buf_append(&c->out, data, size);
 }
 
 /* Takes `sent` bytes off the buffer first, then off the piece. */
@@ -36,32 +72,112 @@ advance(struct tend_conn *c, size_t sent, const char **data, size_t *size)
 	*size -= sent - first;
 }
 
+/* One call to the transport for the buffer and the piece. Bytes or -errno. */
+static ssize_t
+send_once(struct tend_conn *c, const char **data, size_t *size)
+{
+	struct iovec parts[2] = {
+		{ .iov_base = buf_data(&c->out), .iov_len = buf_length(&c->out) },
+		{ .iov_base = (void *)(uintptr_t)*data, .iov_len = *size },
+	};
+	int skip = parts[0].iov_len == 0;
+	int count = (*size > 0 ? 2 : 1) - skip;
+	ssize_t n = c->transport->write(c, parts + skip, count);
+
+	if (n >= 0)
+		advance(c, (size_t)n, data, size);
+	return n;
+}
+
+/* The transport cannot go on. 0: it was waited for; -EAGAIN: nobody may wait. */
+static int
+wait_to_send(struct tend_conn *c, unsigned events)
+{
+	int r;
+
+	c->write_want = (uint8_t)events;
+	r = conn_wait(c, events, c->idle);
+	if (r != -EAGAIN)
+		c->write_want = 0;
+	return r;
+}
+
+/* Others who share the process get a look at it now and then. 0 or as wait_to_send(). */
+static int
+share(struct tend_conn *c, ssize_t sent)
+{
+	struct conn_mood *mood = c->mood;
+
+	if (mood->share == 0 || (mood->left -= sent) > 0)
+		return 0;
+	return wait_to_send(c, POLLOUT);
+}
+
+static int
+send_all(struct tend_conn *c, const char **data, size_t *size)
+{
+	while (conn_unsent(c) + *size > 0) {
+		ssize_t n = c->extras != NULL && c->extras->queue != NULL ? conn_queue_send(c)
+		                                                          : send_once(c, data, size);
+		int r;
+
+		if (n == -EAGAIN)
+			r = wait_to_send(c, c->want);
+		else if (n < 0)
+			return (int)n;
+		else
+			r = conn_unsent(c) + *size > 0 ? share(c, n) : 0;
+		if (r < 0)
+			return r;
+		if (c->broken != 0)
+			return c->broken;
+	}
+	return 0;
+}
+
+/* What came meanwhile from elsewhere comes after the piece. */
+static int
+append_late(struct tend_conn *c)
+{
+	struct buf *late = c->extras != NULL ? &c->extras->late : NULL;
+	int r = 0;
+
+	if (late == NULL || buf_length(late) == 0)
+		return 0;
+	r = buf_append(&c->out, buf_data(late), buf_length(late));
+	buf_done(late);
+	return r;
+}
+
 int
 conn_send(struct tend_conn *c, const void *more, size_t size)
 {
 	const char *data = more;
+	int r;
 
-	while (buf_length(&c->out) + size > 0) {
-		struct iovec parts[2] = {
-			{ .iov_base = buf_data(&c->out), .iov_len = buf_length(&c->out) },
-			{ .iov_base = (void *)(uintptr_t)data, .iov_len = size },
-		};
-		int skip = parts[0].iov_len == 0;
-		int count = (size > 0 ? 2 : 1) - skip;
-		ssize_t n = c->transport->write(c, parts + skip, count);
-		int r;
-
-		if (n >= 0) {
-			advance(c, (size_t)n, &data, &size);
-			continue;
-		}
-		if (n != -EAGAIN)
-			return break_output(c, (int)n);
-		r = conn_wait(c, c->want, c->idle);
+	/* From a marker of the queue: whoever called it goes on sending. */
+	if (c->sending != SENDING_NOT)
+		return size > 0 ? append(c, data, size) : 0;
+	/* Behind a queue there is no short cut. */
+	if (size > 0 && c->extras != NULL && c->extras->queue != NULL) {
+		r = append(c, data, size);
 		if (r < 0)
-			return break_output(c, r);
+			return r;
+		size = 0;
 	}
-	return 0;
+	/* Room for what `late` is for, before it is too late. */
+	if (size > 0 && c->mood->queued != NULL && conn_extras(c) == NULL)
+		return -ENOMEM;
+	c->sending = size > 0 ? SENDING_PIECE : SENDING_QUEUE;
+	r = c->broken == 0 ? send_all(c, &data, &size) : c->broken;
+	c->sending = SENDING_NOT;
+	if (r == -EAGAIN && size > 0 && append(c, data, size) < 0)
+		r = -ENOMEM;
+	if ((r == 0 || r == -EAGAIN) && append_late(c) < 0)
+		r = -ENOMEM;
+	if (r == -EAGAIN)
+		return check_bound(c) < 0 ? c->broken : r;
+	return r < 0 ? conn_break(c, r) : 0;
 }
 
 /*
@@ -71,8 +187,16 @@ conn_send(struct tend_conn *c, const void *more, size_t size)
 static int
 send_full(struct tend_conn *c, const void *more, size_t size)
 {
-	int r = conn_send(c, more, size);
+	int r;
 
+	/* It is known that the kernel takes no more: not asked again for each piece. */
+	if (c->write_want != 0 && !may_wait(c)) {
+		r = size > 0 ? append(c, more, size) : 0;
+		return r < 0 ? r : check_bound(c);
+	}
+	r = conn_send(c, more, size);
+	if (r == -EAGAIN)
+		return 0;
 	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
 }
 
@@ -80,11 +204,18 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 static int
 writable(const struct tend_conn *c)
 {
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
-	if (c->output_ended)
+	if (c->output_ended || c->ending)
 		return -EPIPE;
 	return c->broken;
+}
+
+static void
+tell_queued(struct tend_conn *c)
+{
+	if (c->mood->queued != NULL)
+		c->mood->queued(c);
 }
 
 ssize_t
@@ -97,34 +228,39 @@ tend_write(struct tend_conn *c, const void *data, size_t size)
 	r = writable(c);
 	if (r < 0)
 		return r;
-	if (buf_length(&c->out) + size < OUTPUT_BUFFER) {
-		r = buf_append(&c->out, data, size);
-		return r < 0 ? r : (ssize_t)size;
-	}
-	r = send_full(c, data, size);
-	return r < 0 ? r : (ssize_t)size;
+	if (buf_length(&c->out) + size < OUTPUT_BUFFER)
+		r = append(c, data, size);
+	else
+		r = send_full(c, data, size);
+	if (r < 0)
+		return r;
+	tell_queued(c);
+	return (ssize_t)size;
 }
 
 ssize_t
 tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 {
+	struct buf *into;
 	size_t before, size;
 	int r;
 
 	conn_stdio_flush(c);
-	before = buf_length(&c->out);
 	r = writable(c);
 	if (r < 0)
 		return r;
-	r = buf_vprintf(&c->out, format, args);
+	into = c->sending == SENDING_PIECE ? &c->extras->late : &c->out;
+	before = buf_length(into);
+	r = buf_vprintf(into, format, args);
 	if (r < 0)
 		return r;
-	size = buf_length(&c->out) - before;
-	if (before + size >= OUTPUT_BUFFER) {
+	size = buf_length(into) - before;
+	if (into == &c->out && before + size >= OUTPUT_BUFFER) {
 		r = send_full(c, NULL, 0);
 		if (r < 0)
 			return r;
 	}
+	tell_queued(c);
 	return (ssize_t)size;
 }
 
@@ -144,9 +280,29 @@ int
 tend_flush(struct tend_conn *c)
 {
 	conn_stdio_flush(c);
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
-	return c->broken != 0 ? c->broken : conn_send(c, NULL, 0);
+	if (c->broken != 0)
+		return c->broken;
+	if (conn_unsent(c) == 0)
+		return 0;
+	if (c->write_want != 0 && !may_wait(c))
+		return -EAGAIN;
+	return conn_send(c, NULL, 0);
+}
+
+int
+conn_end_output(struct tend_conn *c)
+{
+	int r;
+
+	while ((r = c->transport->shutdown(c)) == -EAGAIN)
+		if ((r = wait_to_send(c, c->want)) < 0)
+			return r == -EAGAIN ? r : conn_break(c, r);
+	if (r == 0)
+		c->output_ended = true;
+	c->ending = false;
+	return r;
 }
 
 int
@@ -155,15 +311,15 @@ tend_shutdown(struct tend_conn *c)
 	int r = writable(c);
 
 	if (r < 0)
-		return r == -EPIPE && c->output_ended ? 0 : r;
+		return r == -EPIPE && (c->output_ended || c->ending) ? 0 : r;
 	conn_stdio_flush(c);
 	r = tend_flush(c);
-	if (r < 0)
-		return r;
-	while ((r = c->transport->shutdown(c)) == -EAGAIN)
-		if ((r = conn_wait(c, c->want, c->idle)) < 0)
-			return break_output(c, r);
 	if (r == 0)
-		c->output_ended = true;
-	return r;
+		r = conn_end_output(c);
+	if (r != -EAGAIN)
+		return r;
+	/* When the queue is empty, or the transport lets us. */
+	c->ending = true;
+	tell_queued(c);
+	return 0;
 }

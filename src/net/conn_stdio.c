@@ -51,54 +51,77 @@ tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out)
 	static const cookie_io_functions_t reader = { .read = stream_read };
 	static const cookie_io_functions_t writer = { .write = stream_write };
 
-	if (c->stdio_in == NULL)
-		c->stdio_in = fopencookie(c, "r", reader);
-	if (c->stdio_out == NULL)
-		c->stdio_out = fopencookie(c, "w", writer);
-	if (c->stdio_in == NULL || c->stdio_out == NULL)
+	struct conn_extras *x = conn_extras(c);
+
+	if (x == NULL)
+		return -ENOMEM;
+	if (x->stdio_in == NULL)
+		x->stdio_in = fopencookie(c, "r", reader);
+	if (x->stdio_out == NULL)
+		x->stdio_out = fopencookie(c, "w", writer);
+	if (x->stdio_in == NULL || x->stdio_out == NULL)
 		return -ENOMEM;
 	if (in != NULL)
-		*in = c->stdio_in;
+		*in = x->stdio_in;
 	if (out != NULL)
-		*out = c->stdio_out;
+		*out = x->stdio_out;
 	return 0;
+}
+
+static FILE *
+output_of(const struct tend_conn *c)
+{
+	return c->extras != NULL ? c->extras->stdio_out : NULL;
 }
 
 void
 conn_stdio_flush(struct tend_conn *c)
 {
-	if (c->stdio_out != NULL && !c->in_stream && __fpending(c->stdio_out) > 0)
-		fflush(c->stdio_out);
+	FILE *out = output_of(c);
+
+	if (out != NULL && !c->in_stream && __fpending(out) > 0)
+		fflush(out);
 }
 
 /* Output that is not to be sent any more. */
 void
 conn_stdio_drop(struct tend_conn *c)
 {
-	if (c->stdio_out != NULL)
-		__fpurge(c->stdio_out);
+	FILE *out = output_of(c);
+
+	if (out != NULL)
+		__fpurge(out);
+}
+
+static void
+reset(FILE *stream)
+{
+	if (stream == NULL)
+		return;
+	__fpurge(stream);
+	clearerr(stream);
 }
 
 /* For the next client: nothing of this one is left, and the streams are as new. */
 void
 conn_stdio_reset(struct tend_conn *c)
 {
-	if (c->stdio_in != NULL) {
-		__fpurge(c->stdio_in);
-		clearerr(c->stdio_in);
-	}
-	if (c->stdio_out != NULL) {
-		__fpurge(c->stdio_out);
-		clearerr(c->stdio_out);
-	}
+	if (c->extras == NULL)
+		return;
+	reset(c->extras->stdio_in);
+	reset(c->extras->stdio_out);
 }
 
 void
 conn_stdio_close(struct tend_conn *c)
 {
-	if (c->stdio_in != NULL)
-		fclose(c->stdio_in);
-	if (c->stdio_out != NULL)
-		fclose(c->stdio_out);
-	c->stdio_in = c->stdio_out = NULL;
+	struct conn_extras *x = c->extras;
+
+	if (x == NULL)
+		return;
+	if (x->stdio_in != NULL)
+		fclose(x->stdio_in);
+	if (x->stdio_out != NULL)
+		fclose(x->stdio_out);
+	x->stdio_in = x->stdio_out = NULL;
 }

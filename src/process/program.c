@@ -477,7 +477,7 @@ tend_conn_exec(struct tend_conn *c, char *const argv[], const struct tend_exec *
 
 	if (options == NULL)
 		options = &defaults;
-	if (c->state != CONN_OPEN)
+	if (!c->open)
 		return -ENOTCONN;
 	/* What was read cannot be put back into the socket, and a wrapped one is not the client. */
 	if (buf_length(&c->in) > c->taken || (c->transport->traits & TRANSPORT_WRAPPED))

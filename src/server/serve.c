@@ -112,7 +112,7 @@ bind_stdio(struct tend_server *srv, struct tend_conn *c)
 static void
 unbind_stdio(struct tend_conn *c)
 {
-	struct tend_server *srv = c->server;
+	struct tend_server *srv = c->mood->server;
 
 	if (!srv->stdio_bound)
 		return;
@@ -178,6 +178,8 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 {
 	srv->seat.mood = (struct conn_mood){
 		.wait = conn_wait_blocking,
+		.limits = &srv->limits,
+		.server = srv,
 		.interrupt_fd = interruptible ? loop_signal_fd(srv->loop) : -1,
 		.cancelled = interruptible ? cancelled : NULL,
 		.data = srv,
@@ -297,7 +299,7 @@ void
 serve_connection(struct tend_server *srv, struct seat *seat, int fd, const struct listener *from,
 	const struct addr *peer)
 {
-	conn_open(&seat->conn, fd, from, peer, &srv->limits, &seat->mood, srv);
+	conn_open(&seat->conn, fd, from, peer, &seat->mood);
 	serve_opened(srv, &seat->conn);
 }
 
@@ -308,9 +310,13 @@ serve_meet(struct tend_server *srv, int fd, const struct listener *from, const s
 {
 	/* A parent waits for nobody: it has others to accept. */
 	srv->seat.mood = (struct conn_mood){
-		.wait = conn_wait_never, .interrupt_fd = -1, .lifeline_fd = -1,
+		.wait = conn_wait_never,
+		.limits = &srv->limits,
+		.server = srv,
+		.interrupt_fd = -1,
+		.lifeline_fd = -1,
 	};
-	conn_open(&srv->seat.conn, fd, from, peer, &srv->limits, &srv->seat.mood, srv);
+	conn_open(&srv->seat.conn, fd, from, peer, &srv->seat.mood);
 	if (srv->policy.accepted_in_parent)
 		tell_accepted(srv, &srv->seat.conn);
 }
@@ -340,7 +346,7 @@ serve_refuse(struct tend_server *srv)
 
 	if (srv->hooks->full != NULL)
 		srv->hooks->full(c);
-	fd = c->state == CONN_OPEN ? conn_give_up_fd(c) : -1;
+	fd = c->open ? conn_give_up_fd(c) : -1;
 	tell_closed(srv, c);
 	return fd;
 }

@@ -407,7 +407,7 @@ tend_stop_children(struct tend_server *srv, int signo, double grace)
 int
 tend_conn_fail(struct tend_conn *c, int code, const char *format, ...)
 {
-	struct tend_server *srv = c->server;
+	struct tend_server *srv = c->mood->server;
 	char reason[400];
 	va_list args;
 

@@ -99,7 +99,7 @@ the_address_of_accept_is_believed(void **state)
 	given.u.v4.sin_family = AF_INET;
 	given.u.v4.sin_port = htons(4711);
 	given.u.v4.sin_addr.s_addr = htonl(0xc0000201);
-	conn_open(&m->c, m->c.fd, &m->listener, &given, &m->limits, &m->mood, m);
+	conn_open(&m->c, m->c.fd, &m->listener, &given, &m->mood);
 	assert_string_equal(tend_peer(&m->c), "192.0.2.1:4711");
 	tend_close(&m->c);
 	assert_string_equal(tend_peer_host(&m->c), "192.0.2.1");

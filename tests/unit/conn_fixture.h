@@ -106,11 +106,13 @@ meeting_open(struct meeting *m, const struct transport *real, const int pair[2])
 	};
 	m->mood = (struct conn_mood){
 		.wait = conn_wait_blocking,
+		.limits = &m->limits,
+		.server = m,
 		.interrupt_fd = m->interrupt[0],
 		.cancelled = meeting_cancelled,
 		.data = m,
 	};
-	conn_open(&m->c, pair[0], &m->listener, NULL, &m->limits, &m->mood, m);
+	conn_open(&m->c, pair[0], &m->listener, NULL, &m->mood);
 	return 0;
 }
 

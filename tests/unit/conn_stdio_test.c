@@ -231,7 +231,7 @@ the_next_client_finds_streams_as_new(void **state)
 	client_leaves(m);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	m->client = pair[1];
-	conn_open(&m->c, pair[0], &m->listener, NULL, &m->limits, &m->mood, m);
+	conn_open(&m->c, pair[0], &m->listener, NULL, &m->mood);
 	again = open_streams(m);
 	assert_false(ferror(again.in) || feof(again.in) || ferror(again.out));
 	client_says(m, "two\n");

@@ -125,7 +125,7 @@ loop(struct tend_server *srv)
 		return r;
 	serve_open_mood(srv, true);
 	signals_make_second_final();
-	conn_open(&srv->seat.conn, v.in, &v.listener, &v.peer, &srv->limits, &srv->seat.mood, srv);
+	conn_open(&srv->seat.conn, v.in, &v.listener, &v.peer, &srv->seat.mood);
 	if (v.out >= 0 && pipe_attach(&srv->seat.conn, v.out) < 0) {
 		conn_leave(&srv->seat.conn);
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");

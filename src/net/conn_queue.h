@@ -1,0 +1,21 @@
+/*
+ * Output that is not a copy in the connection's buffer: pieces that stay where they are until they
+ * have been sent, and markers that are called when all before them has left. Most connections never
+ * have any.
+ */
+#ifndef TEND_NET_CONN_QUEUE_H
+#define TEND_NET_CONN_QUEUE_H
+
+#include "net/conn.h"
+
+/* Sends what is first, pieces and buffer gathered in one call, and runs the markers that come due.
+   Bytes or -errno. The queue frees itself when it becomes empty. */
+ssize_t conn_queue_send(struct tend_conn *c);
+
+/* Forgets it all: pieces are released, markers are called with -ECANCELED. */
+void conn_queue_drop(struct tend_conn *c);
+
+/* Bytes in pieces that were given. */
+size_t conn_queue_given(const struct tend_conn *c);
+
+#endif
