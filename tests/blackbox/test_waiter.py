@@ -655,7 +655,7 @@ def test_foreground_process_stays_the_parent(waiter):
     server = waiter(*FOREGROUND, orders=['signal who', 'signal endpoint'])
     me = f'parent {server.pid}'
     with server.client() as c:
-        assert [ask(c, word) for word in ('who', 'pids', 'busy', 'idle')] == [me, '', '0', '0']
+        assert [ask(c, word) for word in ('who', 'pids', 'mark_busy', 'mark_idle')] == [me, '', '0', '0']
         assert ask(c, 'endpoint') == f'TCP 127.0.0.1 {server.port}'
     for number, signo in enumerate([signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP], 1):
         server.signal(signo)

@@ -168,8 +168,8 @@ def test_foreground_stays_the_parent_after_its_first_client(waiter, signo):
         assert ask(c, 'who') == f'parent {server.pid}'
         assert ask(c, 'endpoint') == f'TCP 127.0.0.1 {server.port}'
         # A child's words do nothing here (NW-58).
-        assert ask(c, 'busy') == '0' and ask(c, 'idle') == '0'
-        assert ask(c, 'signal 0') == '0' and ask(c, 'pids') == ''
+        assert ask(c, 'mark_busy') == '0' and ask(c, 'mark_idle') == '0'
+        assert ask(c, 'signal_children 0') == '0' and ask(c, 'pids') == ''
         quits(c)
     server.signal(signo)
     assert server.wait_trace('signal') == [('signal', server.pid, 'parent', str(int(signo)))]
@@ -225,17 +225,17 @@ def test_handlers_may_report_what_they_do(waiter, words):
     with server.client() as watcher, server.client() as c:
         pid_of(watcher), pid_of(c)
         children, _, served = figures(watcher)
-        assert ask(c, 'idle') == '1'
+        assert ask(c, 'mark_idle') == '1'
         assert figures(watcher) == (children, 1, served)
-        assert ask(c, 'busy') == '1'
+        assert ask(c, 'mark_busy') == '1'
         assert figures(watcher) == (children, 2, served + 1)
         # What it is already is no news.
-        assert ask(c, 'busy') == '1'
+        assert ask(c, 'mark_busy') == '1'
         assert figures(watcher) == (children, 2, served + 1)
-        assert ask(c, 'idle') == '1'
+        assert ask(c, 'mark_idle') == '1'
         quits(c)
         eventually(lambda: figures(watcher)[1] == 1)
-    assert server.tell('busy') == '0' and server.tell('idle') == '0'
+    assert server.tell('mark_busy') == '0' and server.tell('mark_idle') == '0'
     pause(0.3)
     assert 'was off by' not in server.log()
 
@@ -278,14 +278,14 @@ def test_titles_of_preforked_children(waiter):
         with server.client() as c:
             assert pid_of(c) == pid
             assert title(pid) == f'waiter | *:{count}'
-            assert ask(c, 'idle') == '1'
+            assert ask(c, 'mark_idle') == '1'
             assert title(pid) == f'waiter | -:{count}'
             quits(c)
         wait_title(pid, f'waiter | -:{count} [0]')
         wait_title(pid, f'waiter | -:{count} [1]')
     # A count of the application's own.
     with server.client() as c:
-        assert ask(c, 'idle') == '1' and ask(c, 'busy') == '1'
+        assert ask(c, 'mark_idle') == '1' and ask(c, 'mark_busy') == '1'
         assert title(pid) == 'waiter | *:4'
     # NW-65
     assert Path(f'/proc/{server.pid}/cmdline').read_bytes() == before
@@ -298,9 +298,9 @@ def test_titles_of_forked_children_have_no_count(waiter):
     with server.client() as c:
         pid = pid_of(c)
         assert title(pid) == 'waiter | *:'
-        assert ask(c, 'idle') == '1'
+        assert ask(c, 'mark_idle') == '1'
         assert title(pid) == 'waiter | -:'
-        assert ask(c, 'busy') == '1'
+        assert ask(c, 'mark_busy') == '1'
         assert title(pid) == 'waiter | *:'
     assert Path(f'/proc/{server.pid}/cmdline').read_bytes() == before
 
@@ -444,7 +444,7 @@ def test_thousand_children_that_exit_at_once_are_all_accounted_for(waiter):
     assert births == 1000 and not living
     assert server.tell('pids') == ''
     assert figures_of_parent(server) == (0, 0, 1000)
-    assert server.tell(f'signal {int(SIGUSR1)}') == '0'
+    assert server.tell(f'signal_children {int(SIGUSR1)}') == '0'
     assert server.stop() == 0
 
 
@@ -561,12 +561,10 @@ def test_parent_signals_its_children(waiter):
     server = waiter(*preforking(3))
     children = wait_for_workers(server, 3)
     server.wait_trace('child_start', 3)
-    server.tell(f'signal {int(SIGUSR2)}')
-    # The hook itself, and then what the call returned.
-    assert [line[3] for line in server.wait_trace('signal', 2, 'parent')] == [str(int(SIGHUP)), '3']
+    assert server.tell(f'signal_children {int(SIGUSR2)}') == '3'
     eventually(lambda: all((pid, SIGUSR2) in signals_heard(server, 'child') for pid in children))
     with server.client() as c:
-        assert ask(c, f'signal {int(SIGUSR2)}') == '0'
+        assert ask(c, f'signal_children {int(SIGUSR2)}') == '0'
 
 
 def test_parent_stops_its_children_and_goes_on_with_others(waiter):

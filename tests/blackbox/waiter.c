@@ -9,17 +9,18 @@
  *
  * Option `orders`, a file of lines "HOOK ORDER...", read anew each time the hook runs, after it was
  * traced; the same ORDER words are what a client sends, a line each, and gets answered with what is
- * traced otherwise ("ORDER PID ROLE ANSWER"):
+ * traced otherwise ("ORDER PID ROLE ANSWER"). No order has the name of a hook, so that a line of the
+ * trace is one or the other:
  *
  *	figures           CHILDREN BUSY SERVED
  *	pids              of the children, as many as there are
  *	who               `parent` or `child`, and the pid of the parent
  *	endpoint          PROTOCOL HOST PORT of the first endpoint
- *	signal NUMBER     tend_signal_children(): its result
+ *	signal_children NUMBER       tend_signal_children(): its result
  *	stop_children NUMBER GRACE   tend_stop_children(): its result
  *	stop              tend_server_stop()
  *	retire            tend_worker_retire()
- *	busy, idle        tend_worker_busy(), tend_worker_idle(): their result
+ *	mark_busy, mark_idle         tend_worker_busy(), tend_worker_idle(): their result
  *	fork N SECONDS    N children of the application's own that live so long: how many there are
  *	hoard, release    takes all descriptors that this process can have (and traces `hoarding`
  *	                  before); gives them back: how many
@@ -165,7 +166,7 @@ order_endpoint(struct tend_server *srv, const char *words, char *answer)
 }
 
 static void
-order_signal(struct tend_server *srv, const char *words, char *answer)
+order_signal_children(struct tend_server *srv, const char *words, char *answer)
 {
 	snprintf(answer, ANSWER_MAX, "%u", tend_signal_children(srv, atoi(words)));
 }
@@ -197,14 +198,14 @@ order_retire(struct tend_server *srv, const char *words, char *answer)
 }
 
 static void
-order_busy(struct tend_server *srv, const char *words, char *answer)
+order_mark_busy(struct tend_server *srv, const char *words, char *answer)
 {
 	(void)words;
 	snprintf(answer, ANSWER_MAX, "%d", tend_worker_busy(srv));
 }
 
 static void
-order_idle(struct tend_server *srv, const char *words, char *answer)
+order_mark_idle(struct tend_server *srv, const char *words, char *answer)
 {
 	(void)words;
 	snprintf(answer, ANSWER_MAX, "%d", tend_worker_idle(srv));
@@ -296,14 +297,22 @@ static const struct {
 	const char *word;
 	void (*obey)(struct tend_server *srv, const char *words, char *answer);
 } orders[] = {
-	{ "figures", order_figures },   { "pids", order_pids },
-	{ "who", order_who },           { "endpoint", order_endpoint },
-	{ "signal", order_signal },     { "stop_children", order_stop_children },
-	{ "stop", order_stop },         { "retire", order_retire },
-	{ "busy", order_busy },         { "idle", order_idle },
-	{ "fork", order_fork },         { "hoard", order_hoard },
-	{ "release", order_release },   { "nap", order_nap },
-	{ "exit", order_exit },         { "abort", order_abort },
+	{ "figures", order_figures },
+	{ "pids", order_pids },
+	{ "who", order_who },
+	{ "endpoint", order_endpoint },
+	{ "signal_children", order_signal_children },
+	{ "stop_children", order_stop_children },
+	{ "stop", order_stop },
+	{ "retire", order_retire },
+	{ "mark_busy", order_mark_busy },
+	{ "mark_idle", order_mark_idle },
+	{ "fork", order_fork },
+	{ "hoard", order_hoard },
+	{ "release", order_release },
+	{ "nap", order_nap },
+	{ "exit", order_exit },
+	{ "abort", order_abort },
 };
 
 /* If `line` begins with `word`: what follows it; else NULL. */
