@@ -101,16 +101,22 @@ def close_all(clients):
 
 # ---- load ----
 
+WITHOUT_END = 86400
+
 class Storm:
-    """conn_storm in the background: each client sends a line and wants it back."""
+    """conn_storm in the background: each client sends a line and wants it back.
+
+    It ends after so many seconds, so many connections, or, without either, with finish().
+    """
 
     def __init__(self, server, *more, seconds=None, connections=None, concurrency=4, line='storm',
                  target=None):
         self.allowed = (seconds or 0) + (connections or 0) / 500 * tend.SLOW + 3 * tend.DEADLINE
         target = target or '%s:%d' % server.address
         argv = [tend.find_program('conn_storm'), target, '--concurrency', concurrency,
-                *(['--seconds', seconds] if seconds else []),
+                '--timeout', tend.DEADLINE, *(['--seconds', seconds] if seconds else []),
                 *(['--connections', connections] if connections else []),
+                *([] if seconds or connections else ['--seconds', WITHOUT_END]),
                 *(['--send', line + '\\n', '--expect-text', line + '\\n'] if line else []), *more]
         self.popen = subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
@@ -134,6 +140,11 @@ class Storm:
             raise AssertionError(f'conn_storm hangs: {" ".join(self.popen.args)}') from None
         assert out, err
         return json.loads(out)
+
+    def finish(self):
+        """Opens no more; what became of those there were."""
+        self.popen.terminate()
+        return self.result()
 
     def expect_all_served(self):
         result = self.result()

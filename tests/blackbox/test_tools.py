@@ -253,6 +253,7 @@ class Peer:
         self.handler = handler
         self.open = 0
         self.most = 0
+        self.count = 0
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
@@ -268,6 +269,7 @@ class Peer:
     def handle(self, sock):
         with self.lock:
             self.open += 1
+            self.count += 1
             self.most = max(self.most, self.open)
         try:
             with sock:
@@ -359,6 +361,19 @@ def test_seconds_end_a_storm_without_a_number():
     assert status == 0 and result['connections'] > 10
     assert 0.29 <= result['seconds'] < tend.DEADLINE
     assert 0 < result['p50_ms'] <= result['p99_ms'] <= result['max_ms']
+
+
+def test_term_ends_a_storm_in_order():
+    """Those that are under way come to their end."""
+    with Peer(echo) as peer:
+        popen = subprocess.Popen([str(STORM), peer.target, '--seconds', '600', '--concurrency', '4',
+                                  '--send', 'x', '--expect', '1', '--hold', '0.01'],
+                                 stdout=subprocess.PIPE, text=True)
+        tend.eventually(lambda: peer.count >= 20)
+        popen.terminate()
+        out, _ = popen.communicate(timeout=tend.DEADLINE)
+    result = json.loads(out)
+    assert popen.returncode == 0 and result['ok'] == result['connections'] >= 20 - 4
 
 
 @pytest.mark.parametrize('words', [

@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,9 +53,11 @@ static const char usage[] =
     "  --abort           close with a reset\n"
     "Without --expect and --expect-text the answer ends with the connection; with --hold "
     "alone the\n"
-    "connection must last. Prints one line of JSON. Status 0: every connection was ok; 1: "
-    "some were\n"
-    "not.\n";
+    "connection must last. TERM: opens no more, as when the time is over. Prints one line of "
+    "JSON.\n"
+    "Status 0: every connection was ok; 1: some were not.\n";
+
+static volatile sig_atomic_t told_to_end;
 
 enum state { FREE, CONNECTING, SENDING, RECEIVING, HOLDING, RETRYING };
 
@@ -449,7 +452,7 @@ may_begin(const struct storm *s)
 {
 	const struct options *o = &s->options;
 
-	return s->begun < o->connections &&
+	return s->begun < o->connections && !told_to_end &&
 	       (o->duration == 0 || s->now < s->started + o->duration);
 }
 
@@ -778,11 +781,19 @@ prepare(struct storm *s)
 	}
 }
 
+static void
+end_soon(int signo)
+{
+	(void)signo;
+	told_to_end = 1;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct storm storm;
 
+	signal(SIGTERM, end_soon);
 	read_options(&storm, argc, argv);
 	prepare(&storm);
 	run(&storm);
