@@ -384,7 +384,7 @@ def test_line_that_comes_in_pieces_has_no_more_time(start):
 
 def test_each_line_begins_the_time_anew(start):
     """NS-ECH-04"""
-    patience = 0.3 * tend.SLOW
+    patience = 0.8 * tend.SLOW
     server = start('Single', *PORT, 'patience', patience)
     with server.client() as c:
         c.recv_line()
@@ -406,6 +406,6 @@ def test_patience_ends_after_30_seconds(start):
     server = start('Fork', *PORT)
     with server.client(timeout=60) as c:
         c.recv_line()
-        started = time.monotonic()
+        watch = tend.Stopwatch()
         c.expect('Timed Out.')
-        assert 29 < time.monotonic() - started < 31 * tend.SLOW
+        assert 29 < watch.elapsed() and watch.taken() < 31 * tend.SLOW

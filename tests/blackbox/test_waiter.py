@@ -11,6 +11,7 @@ the last child is not.
 """
 
 import errno
+import itertools
 import os
 import signal
 import socket
@@ -306,13 +307,18 @@ def test_idle_handler_runs_when_time_has_passed_whatever_signals_come(waiter, wo
     watched = wait_for_workers(server, more)[0] if more else server.pid
     hook = 'child_idle' if more else 'idle'
     server.trace.wait('before_accept', pid=watched)
-    before, started = server.trace.count(hook, watched), time.monotonic()
-    for i in range(20):
-        os.kill(watched, [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP][i % 3])
+    before, watch = server.trace.count(hook, watched), tend.Stopwatch()
+    signals = itertools.cycle([signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+
+    def ran():
+        os.kill(watched, next(signals))
         pause(0.075)
-    ran, passed = server.trace.count(hook, watched) - before, time.monotonic() - started
-    assert server.trace.count('signal', watched) >= 15
-    assert abs(ran - passed / 0.25) <= 1.5, (ran, passed)
+        return server.trace.count(hook, watched) - before
+
+    eventually(lambda: ran() >= 6, what=f'{hook} runs in spite of the signals')
+    assert watch.taken() < 3 * 6 * 0.25
+    assert ran() <= watch.elapsed() / 0.25 + 1.5
+    assert server.trace.count('signal', watched) >= 10
 
 
 @pytest.mark.parametrize('words', [FORKING, FOREGROUND], ids=['forking', 'foreground'])
@@ -351,9 +357,9 @@ def test_idle_handler_does_not_run_on_the_way_out(waiter, words, signo):
     """NW-48, NW-D02, NW-D26"""
     server = waiter(*words, 'timeout', 3600)
     visit(server)
-    started = time.monotonic()
+    watch = tend.Stopwatch()
     assert server.stop(signo) == 0
-    assert time.monotonic() - started < SECOND
+    assert watch.taken() < SECOND
     assert server.trace.count('idle') + server.trace.count('child_idle') == 0
 
 
@@ -496,13 +502,13 @@ def test_negative_prefork_is_the_most_as_well(waiter):
 def test_children_that_die_at_once_are_not_started_at_full_speed(waiter, how):
     """NW-T16, NW-40, NW-D08: the rate is bounded, TERM is obeyed, and the pool recovers"""
     server = waiter('prefork', 3, orders=[f'child_start {how}'])
+    server.trace.wait('child_born', count=3)
     pause(1.0)
     # Doubling pauses from 0.1 s on: a few batches of three, where there were hundreds.
     assert server.trace.count('child_born') <= 20
-    assert server.trace.count('child_born') >= 3
-    started = time.monotonic()
+    watch = tend.Stopwatch()
     assert server.stop() == 0
-    assert time.monotonic() - started < SECOND
+    assert watch.taken() < SECOND
 
 
 def test_pool_recovers_when_children_live_again(waiter):
@@ -575,8 +581,9 @@ def test_worker_that_served_leaves_after_px_idle_and_unused_ones_stay(waiter):
     server = waiter('prefork', -3, 'px_idle', 1, 'timeout', 1)
     workers = wait_for_workers(server, 3)
     served = visit(server)
-    left = tend.seconds_until(lambda: not is_alive(served), timeout=4 * SECOND)
-    assert 0.9 < left < 3.2 * SECOND
+    watch = tend.Stopwatch()
+    eventually(lambda: not is_alive(served))
+    assert 0.9 < watch.elapsed() and watch.taken() < 3.2 * SECOND
     wait_for_workers(server, 3)
     assert set(workers) - {served} <= set(server.children())
     assert [line.rest for line in server.trace.lines('child_died')] == [f'{served} 0']
