@@ -239,8 +239,9 @@ client_receive(struct meeting *m, char *into, size_t size)
 	if (poll(&p, 1, (int)(PATIENCE * 1000)) != 1)
 		return -ETIMEDOUT;
 	n = recv(m->client, into, size, 0);
+	/* No more than `size` ever; said so that the compiler knows it too. */
 	if (n > 0)
-		on_the_wire(m, into, (size_t)n);
+		on_the_wire(m, into, (size_t)n < size ? (size_t)n : size);
 	return n < 0 ? -errno : n;
 }
 
