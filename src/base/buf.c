@@ -113,19 +113,3 @@ buf_printf(struct buf *b, const char *format, ...)
 	va_end(args);
 	return r;
 }
-
-char *
-buf_take(struct buf *b)
-{
-	char *text = NULL;
-
-	if (b->start == 0 && b->base != NULL) {
-		text = b->base;
-		memset(b, 0, sizeof(*b));
-	} else {
-		text = strndup(buf_data(b), buf_length(b));
-		if (text != NULL)
-			buf_done(b);
-	}
-	return text;
-}

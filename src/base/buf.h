@@ -31,8 +31,6 @@ int buf_printf(struct buf *b, const char *format, ...) TEND_PRINTF(2, 3);
 int buf_vprintf(struct buf *b, const char *format, va_list args) TEND_PRINTF(2, 0);
 /* Puts bytes in front of the first. */
 int buf_prepend(struct buf *b, const void *data, size_t size);
-/* Takes the string; the caller frees it. NULL when out of memory. The buffer is empty after. */
-char *buf_take(struct buf *b);
 
 static inline char *
 buf_data(const struct buf *b)

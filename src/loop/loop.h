@@ -29,12 +29,6 @@ int loop_signal_fd(const struct tend_loop *loop);
 void loop_signals_collect(struct tend_loop *loop);
 /* True for a signal that is watched on this loop and not yet delivered. */
 bool loop_signal_pending(const struct tend_loop *loop, int signo);
-/*
- * Stops every signal watch of the loop without putting dispositions back: the handler stays in
- * place and finds nobody, so that a child is not killed by what its parent used to catch. Drops
- * what is pending.
- */
-void loop_reset_signals(struct tend_loop *loop);
 
 /*
  * In a child that has no use for its parent's loop: closes the descriptors and touches nothing else.

@@ -282,13 +282,13 @@ disposition_use(int signo)
 }
 
 static void
-disposition_unuse(int signo, bool put_back)
+disposition_unuse(int signo)
 {
 	struct disposition *d = &dispositions[signo];
 
 	pthread_mutex_lock(&lock);
 	d->users--;
-	if (d->users == 0 && put_back) {
+	if (d->users == 0) {
 		sigaction(signo, &d->before, NULL);
 		d->installed = false;
 	}
@@ -342,13 +342,18 @@ tend_signal_start(struct tend_loop *loop, struct tend_signal *s, int signo)
 	return 0;
 }
 
-static void
-stop(struct tend_signal *s, bool put_back)
+void
+tend_signal_stop(struct tend_signal *s)
 {
 	struct tend_loop *loop = s->loop;
-	struct channel *c = &loop->channel;
-	unsigned word = word_of(s->signo), bit = bit_of(s->signo);
+	struct channel *c;
+	unsigned word, bit;
 
+	if (loop == NULL)
+		return;
+	c = &loop->channel;
+	word = word_of(s->signo);
+	bit = bit_of(s->signo);
 	link_remove(&s->link);
 	s->loop = NULL;
 	loop->stats.signals--;
@@ -357,14 +362,7 @@ stop(struct tend_signal *s, bool put_back)
 		atomic_fetch_and(&c->pending[word], ~bit);
 		loop->collected[word] &= ~bit;
 	}
-	disposition_unuse(s->signo, put_back);
-}
-
-void
-tend_signal_stop(struct tend_signal *s)
-{
-	if (s->loop != NULL)
-		stop(s, true);
+	disposition_unuse(s->signo);
 }
 
 /* ---- delivery ---- */
@@ -456,14 +454,6 @@ signals_run(struct tend_loop *loop)
 		loop->collected[word_of(signo)] &= ~bit_of(signo);
 		run_watches(loop, signo);
 	}
-}
-
-void
-loop_reset_signals(struct tend_loop *loop)
-{
-	link_splice(&loop->signals, &loop->signals_now);
-	while (!link_is_empty(&loop->signals))
-		stop(signal_of(loop->signals.next), false);
 }
 
 void

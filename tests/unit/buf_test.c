@@ -196,35 +196,6 @@ too_much_is_refused_and_changes_nothing(void **state)
 	buf_done(&b);
 }
 
-static void
-what_is_taken_belongs_to_the_caller(void **state)
-{
-	struct buf b = { 0 };
-	char *text;
-
-	(void)state;
-	text = buf_take(&b);
-	assert_string_equal(text, "");
-	free(text);
-	assert_int_equal(buf_append_text(&b, "from the start"), 0);
-	text = buf_take(&b);
-	assert_string_equal(text, "from the start");
-	free(text);
-	assert_int_equal(buf_length(&b), 0);
-	assert_int_equal(buf_append_text(&b, "from the middle"), 0);
-	buf_consume(&b, 5);
-	text = buf_take(&b);
-	assert_string_equal(text, "the middle");
-	free(text);
-	assert_int_equal(buf_append_text(&b, "stale"), 0);
-	buf_consume(&b, 5);
-	text = buf_take(&b);
-	assert_string_equal(text, "");
-	free(text);
-	assert_int_equal(buf_length(&b), 0);
-	buf_done(&b);
-}
-
 /* A window that slides over a long stream: memory is moved now and then, not at every byte. */
 static void
 a_byte_in_and_a_byte_out_is_cheap_however_full_the_buffer(void **state)
@@ -262,7 +233,6 @@ main(void)
 		cmocka_unit_test(an_emptied_buffer_reads_as_the_empty_string),
 		cmocka_unit_test(text_is_formatted_at_the_end),
 		cmocka_unit_test(too_much_is_refused_and_changes_nothing),
-		cmocka_unit_test(what_is_taken_belongs_to_the_caller),
 		cmocka_unit_test(a_byte_in_and_a_byte_out_is_cheap_however_full_the_buffer),
 	};
 

@@ -664,7 +664,6 @@ child_with_a_loop_of_its_own(struct tend_loop *parents, int in)
 	struct tend_signal sig;
 	struct tend_watch w;
 
-	loop_reset_signals(parents);
 	loop_abandon(parents);
 	loop = tend_loop_new(tend_loop_poller(parents));
 	expect(loop != NULL, 2);

@@ -289,35 +289,6 @@ signals_can_be_collected_outside_of_a_turn(void **state)
 	tend_signal_stop(&s);
 }
 
-/* In a child: watches are gone, the handler stays, and a new watch of the child's own works. */
-static void
-reset_stops_all_and_puts_nothing_back(void **state)
-{
-	struct tend_loop *loop = *state;
-	struct tend_signal a, b;
-
-	start(loop, &a, SIGUSR1, "a");
-	start(loop, &b, SIGUSR2, "b");
-	raise(SIGUSR1);
-	loop_reset_signals(loop);
-	assert_null(a.loop);
-	assert_null(b.loop);
-	raise(SIGUSR2);
-	tend_loop_turn(loop, 0);
-	assert_string_equal(trace, "");
-	start(loop, &b, SIGUSR2, "B");
-	raise(SIGUSR2);
-	raise(SIGUSR1);
-	tend_loop_turn(loop, -1);
-	assert_string_equal(trace, "B");
-	tend_signal_stop(&b);
-	assert_true(disposition(SIGUSR2).sa_handler == SIG_DFL);
-	/* So that other tests find the process as it was. */
-	start(loop, &a, SIGUSR1, "a");
-	tend_signal_stop(&a);
-	assert_true(disposition(SIGUSR1).sa_handler == SIG_DFL);
-}
-
 /* What a parent had installed says nothing about a child, which may have put it back. */
 static void
 child_that_put_signals_back_can_watch_them_anew(void **state)
@@ -493,7 +464,6 @@ main(void)
 		ON_EACH_POLLER(stopped_signal_that_is_pending_is_not_delivered),
 		ON_EACH_POLLER(full_pipe_loses_no_signal),
 		ON_EACH_POLLER(signals_can_be_collected_outside_of_a_turn),
-		ON_EACH_POLLER(reset_stops_all_and_puts_nothing_back),
 		ON_EACH_POLLER(child_that_put_signals_back_can_watch_them_anew),
 		ON_EACH_POLLER(signal_is_seen_until_it_is_delivered),
 		ON_EACH_POLLER(signal_to_a_child_never_reaches_the_parent),
