@@ -19,9 +19,11 @@
 #include "log/line.h"
 #include "log/log.h"
 
+#include "directory_fixture.h"
+
 struct fixture {
 	struct logger log;
-	char directory[64];
+	char directory[DIRECTORY_MAX];
 	char path[96];
 	char text[1 << 16];
 };
@@ -49,8 +51,7 @@ set_up(void **state)
 
 	if (f == NULL)
 		return -1;
-	snprintf(f->directory, sizeof(f->directory), "/tmp/log_test.XXXXXX");
-	if (mkdtemp(f->directory) == NULL)
+	if (directory_make(f->directory, "log_test") < 0)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/log", f->directory);
 	logger_init(&f->log);
@@ -76,15 +77,7 @@ tear_down(void **state)
 static const char *
 contents_of(struct fixture *f, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	assert_true(fd >= 0);
-	n = read(fd, f->text, sizeof(f->text) - 1);
-	assert_true(n >= 0);
-	close(fd);
-	f->text[n] = '\0';
-	return f->text;
+	return file_contents(path, f->text, sizeof(f->text));
 }
 
 static const char *

@@ -20,12 +20,14 @@
 
 #include "process/pidfile.h"
 
+#include "directory_fixture.h"
+
 #define NOBODY 65534
 
 struct fixture {
 	struct pidfile pidfile;
 	struct error error;
-	char directory[64];
+	char directory[DIRECTORY_MAX];
 	char path[96];
 	char text[64];
 };
@@ -37,8 +39,7 @@ set_up(void **state)
 
 	if (f == NULL)
 		return -1;
-	snprintf(f->directory, sizeof(f->directory), "/tmp/pidfile_test.XXXXXX");
-	if (mkdtemp(f->directory) == NULL)
+	if (directory_make(f->directory, "pidfile_test") < 0)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/server.pid", f->directory);
 	pidfile_init(&f->pidfile);
@@ -81,15 +82,7 @@ fill_with_pid(const struct fixture *f, pid_t pid)
 static const char *
 contents(struct fixture *f)
 {
-	int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	assert_true(fd >= 0);
-	n = read(fd, f->text, sizeof(f->text) - 1);
-	assert_true(n >= 0);
-	close(fd);
-	f->text[n] = '\0';
-	return f->text;
+	return file_contents(f->path, f->text, sizeof(f->text));
 }
 
 static void

@@ -24,13 +24,15 @@
 
 #include "process/privileges.h"
 
+#include "directory_fixture.h"
+
 #define NOBODY 65534
 #define STRANGE_ID 54321u /* of no account */
 
 struct fixture {
 	struct identity identity;
 	struct error error;
-	char directory[64];
+	char directory[DIRECTORY_MAX];
 	char path[96];
 	char other[96];
 };
@@ -42,8 +44,7 @@ set_up(void **state)
 
 	if (f == NULL)
 		return -1;
-	snprintf(f->directory, sizeof(f->directory), "/tmp/privileges_test.XXXXXX");
-	if (mkdtemp(f->directory) == NULL)
+	if (directory_make(f->directory, "privileges_test") < 0)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/file", f->directory);
 	snprintf(f->other, sizeof(f->other), "%s/other", f->directory);
