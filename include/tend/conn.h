@@ -138,7 +138,10 @@ TEND_API void tend_set_deadline(struct tend_conn *c, double seconds);
  */
 TEND_API int tend_wait_readable(struct tend_conn *c, double seconds);
 
-/* Sleeps without holding up other clients where the personality has several. 0 or -ECANCELED. */
+/*
+ * Sleeps without holding up other clients where the personality has several. 0 or -ECANCELED. With
+ * 0 seconds it only shows that the handler is well (option busy_timeout).
+ */
 TEND_API int tend_sleep(struct tend_conn *c, double seconds);
 
 /* ---- who and where ---- */

@@ -206,7 +206,11 @@ struct tend_config {
 	bool   prop_sigusr;
 	bool   debug;
 
-	void *reserved[16];
+	bool        leave_busy;   /* stopping */
+	double      busy_timeout; /* how to serve */
+	const char *strangers;    /* where the models differ: "reap" or "leave" */
+
+	void *reserved[14];
 };
 
 struct tend_service {

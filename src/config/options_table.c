@@ -53,6 +53,7 @@ static const char *const full_words[] = { "queue", "refuse", NULL };
 static const char *const growth_words[] = { "spare", "tenth", NULL };
 static const char *const child_stop_words[] = { "now", "finish", NULL };
 static const char *const hup_words[] = { "restart", "hook", NULL };
+static const char *const strangers_words[] = { "reap", "leave", NULL };
 static const char *const stream_words[] = { "sock_stream", "stream", "1", NULL };
 /* Names of Net::Server's log backends; as the name of a file they would surprise. */
 static const char *const log_backends[] = { "syslog", "Sys::Syslog",
@@ -112,6 +113,9 @@ const struct row option_rows[] = {
 	{ .name = "check_for_dead", SECONDS(check_for_dead), .group = GROUP_HOW_TO_SERVE,
 		.value = "60",
 		.help = "Seconds between checks that every child still exists; 0: never." },
+	{ .name = "busy_timeout", SECONDS(busy_timeout), .group = GROUP_HOW_TO_SERVE, .value = "0",
+		.help = "Seconds that a child may work for its client without once waiting for it "
+			"before it is ended, with TERM and then KILL; 0: no limit." },
 	{ .name = "check_for_waiting", SECONDS(check_for_waiting), .group = GROUP_HOW_TO_SERVE,
 		.value = "10",
 		.help = "PreFork: seconds between looks for spare workers to dismiss; 0: never." },
@@ -229,6 +233,9 @@ const struct row option_rows[] = {
 		.value = "0",
 		.help = "Seconds that children get to finish their clients after QUIT; 0: no "
 			"limit." },
+	{ .name = "leave_busy", ONE(leave_busy), .group = GROUP_STOPPING,
+		.help = "Children that still serve after stop_timeout are not killed but left "
+			"behind, to finish with their clients." },
 	{ .name = "leave_children_open_on_hup", ONE(leave_children_open_on_hup),
 		.group = GROUP_STOPPING,
 		.help = "On HUP let children finish with their clients instead of ending them." },
@@ -251,6 +258,10 @@ const struct row option_rows[] = {
 		.value = "restart", .words = hup_words,
 		.help = "What HUP means: a restart, or a call of the hook `signal` and nothing "
 			"else." },
+	{ .name = "strangers", ONE(strangers), .group = GROUP_DIFFERENCES, .unit = "reap|leave",
+		.value = "reap", .words = strangers_words,
+		.help = "Children that the program started itself: wait for them and tell the hook "
+			"`stranger_died`, or leave both to the program." },
 	{ .name = "worker_idle_timeout", SECONDS(worker_idle_timeout), .group = GROUP_DIFFERENCES,
 		.value = "0",
 		.help = "Seconds after its last client after which a worker retires; 0: never." },

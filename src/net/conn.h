@@ -65,6 +65,8 @@ struct conn_mood {
 	int   lifeline_fd;
 	void (*orphaned)(void *data);
 
+	/* A wait of the handler's that is not made through `wait` begins, or is over. May be NULL. */
+	void (*waits)(void *data, bool begins);
 	/* The descriptor is about to be closed or handed over. May be NULL. */
 	void (*closing)(struct tend_conn *c);
 	/* Takes a descriptor whose client may still be sending, so that nobody waits for it. NULL: the

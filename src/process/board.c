@@ -131,6 +131,7 @@ board_claim(struct board *b, enum slot_state state)
 		SET(s->retire, 0);
 		SET(s->pid, 0);
 		SET(s->since, coarse_now());
+		SET(s->works, GET(s->since));
 		SET(s->state, (uint32_t)state);
 		if (state == SLOT_WAITING)
 			ADD(b->shared->waiting, 1);
@@ -236,6 +237,7 @@ board_busy(struct board *b)
 	b->said = SLOT_BUSY;
 	SET(s->state, SLOT_BUSY);
 	SET(s->since, now);
+	SET(s->works, now);
 	SET(s->served, GET(s->served) + 1);
 	/* A line that all workers write to: only when it would say something new. */
 	if (GET(shared->last_busy) != now)
@@ -263,6 +265,20 @@ board_waiting(struct board *b)
 	SET(s->since, coarse_now());
 	if (before != SLOT_WAITING)
 		ADD(b->shared->waiting, 1);
+}
+
+void
+board_pause(struct board *b)
+{
+	if (b->mine != NOBODY)
+		SET(b->shared->slots[b->mine].works, 0);
+}
+
+void
+board_resume(struct board *b)
+{
+	if (b->mine != NOBODY)
+		SET(b->shared->slots[b->mine].works, coarse_now());
 }
 
 void
@@ -294,6 +310,12 @@ board_state(const struct board *b, unsigned slot)
 	uint32_t state = GET(b->shared->slots[slot].state);
 
 	return state < SLOT_STATES ? (enum slot_state)state : SLOT_STATES;
+}
+
+int64_t
+board_works_since(const struct board *b, unsigned slot)
+{
+	return board_state(b, slot) == SLOT_BUSY ? GET(b->shared->slots[slot].works) : 0;
 }
 
 uint64_t

@@ -34,6 +34,7 @@ struct board_slot {
 	_Atomic int32_t  pid;        /* for those who look on; the master does not use it */
 	_Atomic uint64_t served;     /* connections of this child */
 	_Atomic int64_t  since;      /* of the last change of state, coarse monotonic clock */
+	_Atomic int64_t  works;      /* since when it works without waiting for its client; 0: it waits */
 };
 
 struct board;
@@ -70,6 +71,9 @@ void board_mine(struct board *b, unsigned slot);
 /* Child. Reports a connection begun and ended. */
 void board_busy(struct board *b);
 void board_waiting(struct board *b);
+/* Child. Its handler waits, for the client or for time to pass; and works on (option busy_timeout). */
+void board_pause(struct board *b);
+void board_resume(struct board *b);
 /* Child, now and then. Its slot says again what it last reported, should it have been overwritten. */
 void board_say_again(struct board *b);
 
@@ -82,6 +86,8 @@ bool     board_am_busy(const struct board *b);
 /* Anybody. */
 unsigned        board_slots(const struct board *b);
 enum slot_state board_state(const struct board *b, unsigned slot); /* SLOT_STATES: not sound */
+/* Since when a busy child works without waiting; 0: it waits, or is not busy. */
+int64_t         board_works_since(const struct board *b, unsigned slot);
 uint64_t        board_served_by(const struct board *b, unsigned slot);
 uint64_t        board_served(const struct board *b); /* by all children there ever were */
 int64_t         board_last_busy(const struct board *b); /* when a worker last became busy; 0: never */

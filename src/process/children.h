@@ -17,6 +17,8 @@ struct child {
 	int64_t              started;
 	bool                 leaving; /* it was told to retire */
 	int64_t              told;    /* when */
+	int64_t              ending;  /* when it was sent TERM for being stuck; 0: it was not */
+	bool                 killed;  /* and then KILL */
 	int                  channel; /* the master's end of its private channel; -1: none */
 	struct tend_watch   *watch;   /* on the channel; owned */
 };

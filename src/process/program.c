@@ -417,15 +417,26 @@ watch_once(struct job *j)
 		deadline_passed(j);
 }
 
+static void
+tell_of_wait(const struct job *j, bool begins)
+{
+	const struct conn_mood *mood = j->c->mood;
+
+	if (mood->waits != NULL)
+		mood->waits(mood->data, begins);
+}
+
 static int
 watch_program(struct job *j)
 {
 	siginfo_t ended = { .si_pid = 0 };
 	int status = 0;
 
+	tell_of_wait(j, true);
 	while (waitid(P_PID, (id_t)j->pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	    ended.si_pid == 0)
 		watch_once(j);
+	tell_of_wait(j, false);
 	/* What the program left running belongs to a client that is gone. Before it is reaped: the
 	   number of its group is nobody else's until then. */
 	if (j->told)

@@ -102,6 +102,7 @@ take_policy(struct tend_server *srv)
 		    !(srv->personality->traits & PERSONALITY_WORKERS),
 		.titles = c->process_titles,
 		.unused_retire_too = c->worker_idle_unused,
+		.leave_strangers = strcasecmp(c->strangers, "leave") == 0,
 		.worker_idle = clock_from_seconds(c->worker_idle_timeout),
 	};
 }

@@ -296,6 +296,7 @@ master_loop(struct tend_server *srv, master_manage_fn manage)
 		next = earlier(next, dequeue_if_due(srv, now));
 		next = earlier(next, check_if_due(srv, now));
 		next = earlier(next, idle_if_due(srv, now));
+		next = earlier(next, master_end_stuck(srv, now));
 		master_tell_again(srv, now);
 		r = master_turn_until(srv, next);
 	}
@@ -305,8 +306,7 @@ master_loop(struct tend_server *srv, master_manage_fn manage)
 		r = master_stop_gracefully(srv);
 	/* Also after a failure: no child outlives the server. */
 	if (srv->master->children.count > 0) {
-		/* TERM, then KILL for those that do not listen (NS-SHD-07). */
-		int stopped = master_stop_children(srv, SIGTERM, srv->settings.value.stop_timeout);
+		int stopped = master_end_children(srv);
 
 		r = r < 0 ? r : stopped;
 	}

@@ -75,6 +75,11 @@ struct master_tally master_count(struct tend_server *srv);
 
 /* Tells every child to end, and kills those that have not after `grace` seconds. */
 int master_stop_children(struct tend_server *srv, int signo, double grace);
+/* The same at the end of the server, by the options stop_timeout and leave_busy. */
+int master_end_children(struct tend_server *srv);
+
+/* From watchdog.c: ends children that are stuck. When to look again. */
+int64_t master_end_stuck(struct tend_server *srv, int64_t now);
 
 /* From signals.c. */
 void master_reap(struct tend_server *srv);

@@ -147,12 +147,55 @@ bury(struct tend_server *srv, pid_t pid, int status)
 	forget(srv, child, status);
 }
 
+/* Those that stand in our table, each asked for by itself. */
+static void
+reap_by_table(struct tend_server *srv)
+{
+	struct children *kids = &srv->master->children;
+	size_t i = kids->count;
+	int status;
+
+	/* Burying one moves the last to its place, and that one was asked already. What the hook does
+	   may bury others. */
+	while (i-- > 0)
+		if (i < kids->count &&
+		    waitpid(kids->list[i].pid, &status, WNOHANG) == kids->list[i].pid)
+			bury(srv, kids->list[i].pid, status);
+}
+
+/*
+ * With strangers left to the program (NW-62b) we look who it is before we wait for it. As long as a
+ * stranger lies there nobody else is shown: then the table tells.
+ */
+static void
+reap_ours(struct tend_server *srv)
+{
+	siginfo_t info = { .si_pid = 0 };
+	int status;
+
+	if (srv->master == NULL)
+		return;
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+		if (children_find(&srv->master->children, info.si_pid) == NULL) {
+			reap_by_table(srv);
+			return;
+		}
+		if (waitpid(info.si_pid, &status, 0) == info.si_pid)
+			bury(srv, info.si_pid, status);
+		info.si_pid = 0;
+	}
+}
+
 void
 master_reap(struct tend_server *srv)
 {
 	int status;
 	pid_t pid;
 
+	if (srv->policy.leave_strangers) {
+		reap_ours(srv);
+		return;
+	}
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		bury(srv, pid, status);
 }
@@ -167,7 +210,9 @@ master_find_missing(struct tend_server *srv)
 		struct child *child = &kids->list[i];
 		siginfo_t info;
 
-		if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ||
+		/* What a hook does may bury others. */
+		if (i >= kids->count ||
+		    waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ||
 		    errno != ECHILD)
 			continue;
 		tend_log(srv, TEND_LOG_WARNING,
@@ -232,6 +277,7 @@ wait_for_children(struct tend_server *srv, int64_t until, enum stop_how unless)
 		if (clock_now() >= again)
 			master_find_missing(srv);
 		master_tell_again(srv, clock_now());
+		master_end_stuck(srv, clock_now());
 	}
 	return r;
 }
@@ -269,20 +315,68 @@ master_stop_gracefully(struct tend_server *srv)
 	return r;
 }
 
+static int
+ask_to_end(struct tend_server *srv, int signo, double grace)
+{
+	signal_all(srv, signo);
+	return wait_for_children(srv, time_limit(grace), STOP_NOW + 1);
+}
+
+static int
+kill_the_rest(struct tend_server *srv, double grace)
+{
+	const struct children *kids = &srv->master->children;
+
+	if (kids->count == 0)
+		return 0;
+	tend_log(srv, TEND_LOG_WARNING,
+	    "%zu children did not end within %g s; killing them (option stop_timeout)", kids->count,
+	    grace);
+	signal_all(srv, SIGKILL);
+	return wait_for_children(srv, CLOCK_NEVER, STOP_NOW + 1);
+}
+
 int
 master_stop_children(struct tend_server *srv, int signo, double grace)
 {
-	struct children *kids = &srv->master->children;
-	int r;
+	int r = ask_to_end(srv, signo, grace);
 
-	signal_all(srv, signo);
-	r = wait_for_children(srv, time_limit(grace), STOP_NOW + 1);
-	if (r == 0 && kids->count > 0) {
-		tend_log(srv, TEND_LOG_WARNING,
-		    "%zu children did not end within %g s; killing them (option stop_timeout)",
-		    kids->count, grace);
-		signal_all(srv, SIGKILL);
-		r = wait_for_children(srv, CLOCK_NEVER, STOP_NOW + 1);
+	return r == 0 ? kill_the_rest(srv, grace) : r;
+}
+
+/*
+ * Those that serve know what to do: they were told to end, and hear that the parent is gone. Their
+ * ends are heard of by whoever waits for the children of this program (NW-62).
+ */
+static void
+leave_behind(struct tend_server *srv)
+{
+	struct children *kids = &srv->master->children;
+	size_t i = kids->count, left = 0;
+
+	while (i-- > 0) {
+		struct child *child = &kids->list[i];
+
+		if (child->kind == TEND_CHILD_DEQUEUE ||
+		    board_state(srv->board, child->slot) != SLOT_BUSY)
+			continue;
+		children_remove(kids, child);
+		left++;
 	}
-	return r;
+	if (left > 0)
+		tend_log(srv, TEND_LOG_NOTICE,
+		    "%zu children still serve after %g s; leaving them behind (option leave_busy)",
+		    left, srv->settings.value.stop_timeout);
+}
+
+/* TERM, then KILL for those that do not listen (NS-SHD-07). */
+int
+master_end_children(struct tend_server *srv)
+{
+	const struct tend_config *config = &srv->settings.value;
+	int r = ask_to_end(srv, SIGTERM, config->stop_timeout);
+
+	if (r == 0 && config->leave_busy)
+		leave_behind(srv);
+	return r == 0 ? kill_the_rest(srv, config->stop_timeout) : r;
 }

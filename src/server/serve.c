@@ -173,11 +173,37 @@ orphaned(void *data)
 		srv->stop = STOP_GRACEFUL;
 }
 
+/* A handler that waits is well, however long; one that never does is ended (option busy_timeout). */
+static void
+waits(void *data, bool begins)
+{
+	struct tend_server *srv = data;
+
+	if (begins)
+		board_pause(srv->board);
+	else
+		board_resume(srv->board);
+}
+
+static int
+wait_watched(struct tend_conn *c, unsigned events, int64_t deadline)
+{
+	int r;
+
+	waits(c->mood->data, true);
+	r = conn_wait_blocking(c, events, deadline);
+	waits(c->mood->data, false);
+	return r;
+}
+
 void
 serve_open_mood(struct tend_server *srv, bool interruptible)
 {
+	bool watched = srv->role == ROLE_CHILD && srv->settings.value.busy_timeout > 0;
+
 	srv->seat.mood = (struct conn_mood){
-		.wait = conn_wait_blocking,
+		.wait = watched ? wait_watched : conn_wait_blocking,
+		.waits = watched ? waits : NULL,
 		.limits = &srv->limits,
 		.server = srv,
 		.interrupt_fd = interruptible ? loop_signal_fd(srv->loop) : -1,

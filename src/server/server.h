@@ -50,6 +50,7 @@ struct policy {
 	bool    accepted_in_parent;
 	bool    titles;
 	bool    unused_retire_too;
+	bool    leave_strangers;    /* their ends are the program's to hear of */
 	int64_t worker_idle;        /* 0: never */
 };
 

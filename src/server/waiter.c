@@ -97,6 +97,9 @@ set_policies(struct tend_server *srv)
 
 	for (i = 0; r == 0 && i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		r = set_default(srv, pairs[i][0], pairs[i][1]);
+	/* A hook that asks for them is stronger than a model that knows no such hook (NW-62b). */
+	if (r == 0 && srv->hooks->stranger_died == NULL)
+		r = set_default(srv, "strangers", "leave");
 	return r;
 }
 

@@ -385,6 +385,27 @@ def test_child_that_never_finishes_is_killed_after_the_grace_period(waiter, word
     assert not is_alive(pid)
 
 
+@pytest.mark.parametrize('words', [preforking(2), FORKING], ids=['preforking', 'forking'])
+def test_busy_children_may_be_left_behind(waiter, words):
+    """NW-62: with leave_busy the server ends, and the child with its client, in order."""
+    server = waiter(*words, 'stop_timeout', 0.3, 'leave_busy', 1)
+    with server.client() as c:
+        pid = pid_of(c)
+        server.signal(SIGTERM)
+        # The lines that it is sent keep it busy, and show that it lets go of the door.
+        while server.is_alive():
+            assert ask(c, 'still there?') == 'still there?'
+        assert server.wait() == 0
+        assert server.leftovers() == [pid], 'those that served nobody are gone'
+        assert pid_of(c) == pid
+        eventually(lambda: not tend.listens(server.address))
+        quits(c)
+    server.wait_trace('child_exit', pid=pid)
+    eventually(lambda: not server.leftovers())
+    server.wait_log(r'1 children still serve after 0\.3 s; leaving them behind \(option leave_busy\)')
+    assert 'KILL' not in server.log() and pid not in server.deaths()
+
+
 def test_grace_period_is_eight_seconds_by_default():
     """NW-60"""
     done = tend.run('prefork', 2, '--dump', program=tend.find_program('waiter'))
@@ -410,6 +431,40 @@ def test_children_of_the_application_are_not_counted(waiter, directory, words, w
     assert watch.taken() < SECOND
     assert len(server.trace('child_died')) == workers
     assert len(server.trace('stranger_died')) == 3
+
+
+@pytest.mark.parametrize('words, workers', [(preforking(2), 2), (FORKING, 0), (FOREGROUND, 0)],
+                         ids=['preforking', 'forking', 'foreground'])
+def test_children_of_the_application_are_its_own_to_wait_for(waiter, directory, words, workers):
+    """NW-62b: with strangers leave, also while the server's own children end."""
+    (directory / 'orders').write_text('ready fork 3 0.1\n')
+    server = waiter(*words, 'strangers', 'leave')
+    eventually(lambda: len(pools.zombies(server)) == 3, what='they have ended, and nobody waits')
+    if workers:
+        victim, _ = wait_for_workers(server, workers)
+        os.kill(victim, SIGKILL)
+        assert server.wait_death(victim) == SIGKILL
+        wait_for_workers(server, workers)
+    for _ in range(3):
+        visit(server)
+    if words is FORKING:
+        server.wait_trace('child_died', 3)
+    assert len(pools.zombies(server)) == 3
+    assert figures_of_parent(server)[0] == workers
+    assert server.tell('wait') == '3'
+    assert server.stop() == 0
+    assert server.trace('stranger_died') == []
+
+
+def test_strangers_are_left_alone_by_default_where_no_hook_asks_for_them():
+    """NW-62b: so it is with Net::Waiter; Net::Server reaps every child."""
+    def strangers(*words, **options):
+        done = tend.run(*words, **options)
+        return re.search(r'^strangers = (\w+)', done.stdout, re.MULTILINE).group(1)
+
+    assert strangers('dump', 'echo', '--prefork', '2') == 'leave'
+    assert strangers('dump', 'echo') == 'reap'
+    assert strangers('prefork', 2, '--dump', program=tend.find_program('waiter')) == 'reap'
 
 
 @pytest.mark.parametrize('words', [preforking(1), FORKING], ids=['preforking', 'forking'])
@@ -871,7 +926,8 @@ def test_jumps_of_the_wall_clock_move_nothing(waiter_more):
     served = visit(server)
     last = tend.Stopwatch()
     server.wait_trace('child_exit', timeout=4 + SECOND)
-    assert 2 < last.elapsed() and last.taken() < 4 + SECOND
+    # The child had done with its client a moment before we had.
+    assert 1.9 < last.elapsed() and last.taken() < 4 + SECOND
     assert [pid for _, pid, _, _ in server.trace('child_exit')] == [served]
     # One a second, however often the clock jumps.
     unused, = set(children) - {served}

@@ -22,6 +22,7 @@
  *	retire            tend_worker_retire()
  *	mark_busy, mark_idle         tend_worker_busy(), tend_worker_idle(): their result
  *	fork N SECONDS    N children of the application's own that live so long: how many there are
+ *	wait              waits for those of them that have ended: how many
  *	hoard, release    takes all descriptors that this process can have (and traces `hoarding`
  *	                  before); gives them back: how many
  *	nap SECONDS       sleeps, whatever comes
@@ -53,6 +54,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,6 +62,7 @@
 
 #define ANSWER_MAX 8192
 #define HOARD_MAX 4096
+#define STRANGERS_MAX 64
 #define CHUNK 4096
 
 static struct {
@@ -80,6 +83,8 @@ static const struct tend_option options[] = {
 /* A copy: the server's own is gone when main() writes the last line. */
 static char trace_path[4096];
 
+static pid_t stranger[STRANGERS_MAX];
+static int strangers;
 static int hoard[HOARD_MAX];
 static int hoarded;
 
@@ -242,8 +247,23 @@ order_fork(struct tend_server *srv, const char *words, char *answer)
 			be_a_stranger(seconds);
 		if (pid < 0)
 			break;
+		if (strangers < STRANGERS_MAX)
+			stranger[strangers++] = pid;
 		n++;
 	}
+	snprintf(answer, ANSWER_MAX, "%d", n);
+}
+
+static void
+order_wait(struct tend_server *srv, const char *words, char *answer)
+{
+	int i, status, n = 0;
+
+	(void)srv;
+	(void)words;
+	for (i = 0; i < strangers; i++)
+		if (waitpid(stranger[i], &status, WNOHANG) == stranger[i])
+			n++;
 	snprintf(answer, ANSWER_MAX, "%d", n);
 }
 
@@ -308,6 +328,7 @@ static const struct {
 	{ "mark_busy", order_mark_busy },
 	{ "mark_idle", order_mark_idle },
 	{ "fork", order_fork },
+	{ "wait", order_wait },
 	{ "hoard", order_hoard },
 	{ "release", order_release },
 	{ "nap", order_nap },

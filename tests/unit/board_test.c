@@ -189,6 +189,43 @@ what_a_child_reports_is_seen_by_all(void **state)
 }
 
 static void
+begin_and_wait(struct board *b)
+{
+	board_busy(b);
+	board_pause(b);
+}
+
+static void
+go_on(struct board *b)
+{
+	board_resume(b);
+}
+
+/* NW-D24: by it the master finds one that is stuck. */
+static void
+a_busy_child_works_unless_it_waits(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+	int64_t before = clock_now();
+
+	assert_int_equal(board_works_since(b, slot), 0);
+	assert_int_equal(in_child(b, slot, begin_one), 0);
+	assert_true(board_works_since(b, slot) > before - CLOCK_SECOND);
+	assert_true(board_works_since(b, slot) <= clock_now());
+	assert_int_equal(in_child(b, slot, begin_and_wait), 0);
+	assert_int_equal(board_state(b, slot), SLOT_BUSY);
+	assert_int_equal(board_works_since(b, slot), 0);
+	assert_int_equal(in_child(b, slot, go_on), 0);
+	assert_true(board_works_since(b, slot) > before - CLOCK_SECOND);
+	assert_int_equal(in_child(b, slot, serve_three), 0);
+	assert_int_equal(board_works_since(b, slot), 0);
+	/* A child that is born with its client works from then on. */
+	slot = (unsigned)board_claim(b, SLOT_BUSY);
+	assert_true(board_works_since(b, slot) > before - CLOCK_SECOND);
+}
+
+static void
 what_was_served_outlives_the_child_that_did_it(void **state)
 {
 	struct board *b = *state;
@@ -679,6 +716,7 @@ main(void)
 		TEST(the_descriptor_stays_in_this_program),
 		TEST(one_without_a_slot_changes_nothing),
 		TEST(what_a_child_reports_is_seen_by_all),
+		TEST(a_busy_child_works_unless_it_waits),
 		TEST(what_was_served_outlives_the_child_that_did_it),
 		TEST(the_master_is_woken_below_its_threshold_only),
 		TEST(a_threshold_of_none_wakes_never),

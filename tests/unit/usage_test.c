@@ -229,7 +229,8 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(growth), MEMBER(child_stop), MEMBER(hup), MEMBER(worker_idle_timeout),
 		MEMBER(worker_idle_unused), MEMBER(accepted_in_parent), MEMBER(process_titles),
 		MEMBER(prefork), MEMBER(maxfork), MEMBER(nofork), MEMBER(timeout), MEMBER(px_idle),
-		MEMBER(prop_sigusr), MEMBER(debug),
+		MEMBER(prop_sigusr), MEMBER(debug), MEMBER(leave_busy), MEMBER(busy_timeout),
+		MEMBER(strangers),
 	};
 #undef MEMBER
 	size_t with_member = 0, i, n;
