@@ -354,12 +354,12 @@ loop_timeout_bounds_the_wait_and_yields_to_timers(void **state)
 		double timeout, timer;
 		int64_t least, most; /* milliseconds */
 	} rows[] = {
-		{ 0, -1, 0, 20 },
-		{ 0.02, -1, 20, 500 },
-		{ -1, 0.02, 20, 500 },
-		{ -5, 0.02, 20, 500 },
-		{ 5, 0.02, 20, 500 },
-		{ 0.02, 5, 20, 500 },
+		{ 0, -1, 0, 4000 },
+		{ 0.02, -1, 20, 4000 },
+		{ -1, 0.02, 20, 4000 },
+		{ -5, 0.02, 20, 4000 },
+		{ 5, 0.02, 20, 4000 },
+		{ 0.02, 5, 20, 4000 },
 	};
 	struct tend_loop *loop = *state;
 	struct tend_timer t;
