@@ -128,6 +128,7 @@ board_claim(struct board *b, enum slot_state state)
 		ADD(s->generation, 1);
 		/* A child that is born with its client has begun with it. */
 		SET(s->served, state == SLOT_BUSY ? 1 : 0);
+		SET(s->clients, state == SLOT_BUSY ? 1 : 0);
 		SET(s->retire, 0);
 		SET(s->pid, 0);
 		SET(s->since, coarse_now());
@@ -149,6 +150,7 @@ board_release(struct board *b, unsigned slot)
 		ADD(b->shared->waiting, -1);
 	ADD(b->shared->served_before, GET(s->served));
 	SET(s->served, 0);
+	SET(s->clients, 0);
 	SET(s->pid, 0);
 	SET(s->state, SLOT_FREE);
 	b->claimed[slot] = SLOT_FREE;
@@ -220,25 +222,19 @@ reports(const struct board *b)
 	return b->mine != NOBODY && b->said != SLOT_DEQUEUE;
 }
 
-void
-board_busy(struct board *b)
+/* From now on its child counts as one that serves. */
+static void
+begin_work(struct board *b, struct board_slot *s)
 {
 	struct shared *shared = b->shared;
-	struct board_slot *s;
-	uint32_t before;
-	int64_t now;
+	uint32_t before = GET(s->state);
+	int64_t now = coarse_now();
 	int32_t left;
 
-	if (!reports(b))
-		return;
-	s = &shared->slots[b->mine];
-	before = GET(s->state);
-	now = coarse_now();
 	b->said = SLOT_BUSY;
 	SET(s->state, SLOT_BUSY);
 	SET(s->since, now);
 	SET(s->works, now);
-	SET(s->served, GET(s->served) + 1);
 	/* A line that all workers write to: only when it would say something new. */
 	if (GET(shared->last_busy) != now)
 		SET(shared->last_busy, now);
@@ -250,16 +246,11 @@ board_busy(struct board *b)
 		wake_master(b);
 }
 
-void
-board_waiting(struct board *b)
+static void
+end_work(struct board *b, struct board_slot *s)
 {
-	struct board_slot *s;
-	uint32_t before;
+	uint32_t before = GET(s->state);
 
-	if (!reports(b))
-		return;
-	s = &b->shared->slots[b->mine];
-	before = GET(s->state);
 	b->said = SLOT_WAITING;
 	SET(s->state, SLOT_WAITING);
 	SET(s->since, coarse_now());
@@ -279,6 +270,58 @@ board_resume(struct board *b)
 {
 	if (b->mine != NOBODY)
 		SET(b->shared->slots[b->mine].works, coarse_now());
+}
+
+void
+board_busy(struct board *b)
+{
+	struct board_slot *s;
+
+	if (!reports(b))
+		return;
+	s = &b->shared->slots[b->mine];
+	SET(s->served, GET(s->served) + 1);
+	SET(s->clients, 1);
+	begin_work(b, s);
+}
+
+void
+board_waiting(struct board *b)
+{
+	struct board_slot *s;
+
+	if (!reports(b))
+		return;
+	s = &b->shared->slots[b->mine];
+	SET(s->clients, 0);
+	end_work(b, s);
+}
+
+void
+board_opened(struct board *b)
+{
+	struct board_slot *s;
+
+	if (!reports(b))
+		return;
+	s = &b->shared->slots[b->mine];
+	SET(s->served, GET(s->served) + 1);
+	SET(s->clients, GET(s->clients) + 1);
+	if (GET(s->clients) == 1)
+		begin_work(b, s);
+}
+
+void
+board_closed(struct board *b)
+{
+	struct board_slot *s;
+
+	if (!reports(b))
+		return;
+	s = &b->shared->slots[b->mine];
+	SET(s->clients, GET(s->clients) - 1);
+	if (GET(s->clients) == 0)
+		end_work(b, s);
 }
 
 void
@@ -322,6 +365,18 @@ uint64_t
 board_served_by(const struct board *b, unsigned slot)
 {
 	return GET(b->shared->slots[slot].served);
+}
+
+uint32_t
+board_clients_of(const struct board *b, unsigned slot)
+{
+	return GET(b->shared->slots[slot].clients);
+}
+
+int64_t
+board_since(const struct board *b, unsigned slot)
+{
+	return GET(b->shared->slots[slot].since);
 }
 
 uint64_t

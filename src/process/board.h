@@ -35,6 +35,7 @@ struct board_slot {
 	_Atomic uint64_t served;     /* connections of this child */
 	_Atomic int64_t  since;      /* of the last change of state, coarse monotonic clock */
 	_Atomic int64_t  works;      /* since when it works without waiting for its client; 0: it waits */
+	_Atomic uint32_t clients;    /* open now: one at most, unless its child serves many */
 };
 
 struct board;
@@ -74,6 +75,12 @@ void board_waiting(struct board *b);
 /* Child. Its handler waits, for the client or for time to pass; and works on (option busy_timeout). */
 void board_pause(struct board *b);
 void board_resume(struct board *b);
+/*
+ * The same for a child that serves many clients at once: it is busy while at least one is open. In
+ * pairs; threads of one process that share its slot take turns at it.
+ */
+void board_opened(struct board *b);
+void board_closed(struct board *b);
 /* Child, now and then. Its slot says again what it last reported, should it have been overwritten. */
 void board_say_again(struct board *b);
 
@@ -89,6 +96,8 @@ enum slot_state board_state(const struct board *b, unsigned slot); /* SLOT_STATE
 /* Since when a busy child works without waiting; 0: it waits, or is not busy. */
 int64_t         board_works_since(const struct board *b, unsigned slot);
 uint64_t        board_served_by(const struct board *b, unsigned slot);
+uint32_t        board_clients_of(const struct board *b, unsigned slot); /* open now */
+int64_t         board_since(const struct board *b, unsigned slot); /* of its last change of state */
 uint64_t        board_served(const struct board *b); /* by all children there ever were */
 int64_t         board_last_busy(const struct board *b); /* when a worker last became busy; 0: never */
 

@@ -705,6 +705,41 @@ many_processes_leave_counts_that_are_right(void **state)
 	assert_int_equal(board_served(b), 4 * ROUNDS + 2);
 }
 
+/* One that serves many is busy from its first client to its last. */
+static void
+many_clients_of_one_child_are_counted(void **state)
+{
+	struct board *b = *state;
+	int slot = board_claim(b, SLOT_WAITING);
+	int64_t since;
+
+	assert_int_equal(slot, 0);
+	board_mine(b, 0);
+	board_opened(b);
+	assert_tally(b, 0, 1, 0);
+	since = board_since(b, 0);
+	assert_true(since > 0);
+	board_opened(b);
+	assert_int_equal(board_clients_of(b, 0), 2);
+	assert_int_equal(board_since(b, 0), since);
+	board_closed(b);
+	assert_int_equal(board_clients_of(b, 0), 1);
+	assert_tally(b, 0, 1, 0);
+	board_closed(b);
+	assert_int_equal(board_clients_of(b, 0), 0);
+	assert_tally(b, 1, 0, 0);
+	assert_int_equal(board_served_by(b, 0), 2);
+	assert_int_equal(board_recount(b), 0);
+	board_busy(b);
+	assert_int_equal(board_clients_of(b, 0), 1);
+	board_waiting(b);
+	assert_int_equal(board_clients_of(b, 0), 0);
+	board_release(b, 0);
+	/* One that is born with its client. */
+	assert_int_equal(board_claim(b, SLOT_BUSY), 0);
+	assert_int_equal(board_clients_of(b, 0), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -733,6 +768,7 @@ main(void)
 		TEST(overwritten_slots_belong_to_their_children_still),
 		TEST(child_says_again_what_was_overwritten),
 		TEST(many_processes_leave_counts_that_are_right),
+		TEST(many_clients_of_one_child_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
