@@ -220,6 +220,7 @@ descriptor_of(const struct tend_loop *loop)
 
 const struct poller poller_epoll = {
 	.name = "epoll",
+	.forgets_closed = true,
 	.size = sizeof(struct epoll_state),
 	.open = open_epoll,
 	.close = close_epoll,

@@ -42,6 +42,12 @@ void loop_abandon(const struct tend_loop *loop);
  */
 int watch_hold(struct tend_loop *loop, struct tend_watch *w, int fd);
 
+/*
+ * Stops a watch whose descriptor is about to be closed, without asking the kernel for what the close
+ * will do. Where another process has the descriptor too, the loop finds out and mends it.
+ */
+void watch_drop(struct tend_watch *w);
+
 /* The first watch from descriptor `*fd` on whose callback is `fn`, and its descriptor; or NULL. */
 struct tend_watch *watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd);
 

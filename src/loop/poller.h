@@ -15,6 +15,8 @@ enum {
 
 struct poller {
 	const char *name;
+	/* A descriptor that is closed is forgotten by itself, unless somebody else has it open. */
+	bool        forgets_closed;
 	size_t      size; /* of its own state, zeroed before open() */
 	int (*open)(struct tend_loop *loop);
 	void (*close)(struct tend_loop *loop);

@@ -152,22 +152,37 @@ tend_watch_change(struct tend_watch *w, unsigned events)
 	return 0;
 }
 
-void
-tend_watch_stop(struct tend_watch *w)
+/* The slot is free; an event that was on its way finds nobody. */
+static void
+leave_slot(struct tend_watch *w)
 {
 	struct tend_loop *loop = w->loop;
-	struct slot *slot;
+	struct slot *slot = &loop->slots[w->fd];
 
-	if (loop == NULL)
-		return;
-	slot = &loop->slots[w->fd];
-	set_slot(loop, w->fd, 0);
 	slot->set = 0;
 	slot->watch = NULL;
 	slot->generation++;
 	w->loop = NULL;
 	w->fd = -1;
 	loop->stats.watches--;
+}
+
+void
+tend_watch_stop(struct tend_watch *w)
+{
+	if (w->loop == NULL)
+		return;
+	set_slot(w->loop, w->fd, 0);
+	leave_slot(w);
+}
+
+void
+watch_drop(struct tend_watch *w)
+{
+	if (w->loop != NULL && w->loop->poller->forgets_closed)
+		leave_slot(w);
+	else
+		tend_watch_stop(w);
 }
 
 /* For tend_loop_free(): the poller is closed as a whole, which does not touch a parent's. */
