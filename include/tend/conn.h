@@ -144,6 +144,16 @@ TEND_API int tend_wait_readable(struct tend_conn *c, double seconds);
  */
 TEND_API int tend_sleep(struct tend_conn *c, double seconds);
 
+/*
+ * Connects to another server: "192.0.2.1:80", "[::1]:80", "/run/x.sock". Waits, at most `seconds`
+ * (TEND_NONE: until the deadline of `c`), as all calls of the handler of `c` do. The new connection
+ * is used with the same calls and limits, by this handler alone; it is closed with `c` at the
+ * latest, and its memory lives as long. 0, -EINVAL: no such address, -ETIMEDOUT, -ECANCELED, or
+ * -errno of the system. -EAGAIN in an evented hook: use tend_conn_connect() there.
+ */
+TEND_API int tend_connect(struct tend_conn *c, const char *where, double seconds,
+	struct tend_conn **into);
+
 /* ---- who and where ---- */
 
 /*

@@ -210,7 +210,14 @@ struct tend_config {
 	double      busy_timeout; /* how to serve */
 	const char *strangers;    /* where the models differ: "reap" or "leave" */
 
-	void *reserved[14];
+	/* Multiplex and Thread */
+	const char *workers; /* processes: a number, or "auto" for one a processor */
+	const char *poller;  /* of every loop: "epoll", "poll" or "auto" */
+	int         fiber_stack; /* bytes of address space */
+	int         max_output;  /* bytes queued for one client */
+	double      stall_warning;
+
+	void *reserved[10];
 };
 
 struct tend_service {

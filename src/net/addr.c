@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -223,4 +224,62 @@ int
 addr_of_peer(struct addr *a, int fd)
 {
 	return addr_from(a, fd, getpeername);
+}
+
+/* "host:port" or "[host]:port" into two texts. */
+static int
+split(const char *text, char host[64], char port[8])
+{
+	const char *colon = strrchr(text, ':'), *end;
+
+	if (colon == NULL || strlen(colon + 1) >= 8)
+		return -EINVAL;
+	strcpy(port, colon + 1);
+	end = colon;
+	if (text[0] == '[') {
+		text++;
+		end--;
+		if (end < text || *end != ']')
+			return -EINVAL;
+	}
+	if (end - text >= 64)
+		return -EINVAL;
+	memcpy(host, text, (size_t)(end - text));
+	host[end - text] = '\0';
+	return 0;
+}
+
+static int
+parse_numbers(struct addr *a, const char *host, const char *port)
+{
+	struct addrinfo hints = {
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+		.ai_socktype = SOCK_STREAM,
+	};
+	struct addrinfo *found;
+
+	if (getaddrinfo(host, port, &hints, &found) != 0)
+		return -EINVAL;
+	a->length = found->ai_addrlen;
+	memcpy(&a->u, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return 0;
+}
+
+int
+addr_parse(struct addr *a, const char *text)
+{
+	char host[64], port[8];
+	int r;
+
+	if (strncmp(text, "unix:", 5) == 0)
+		return addr_set_path(a, text + 5);
+	if (text[0] == '/' || text[0] == '@')
+		return addr_set_path(a, text);
+	r = split(text, host, port);
+	if (r < 0)
+		return r;
+	if (host[0] == '\0' || port[0] == '\0')
+		return -EINVAL;
+	return parse_numbers(a, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port);
 }

@@ -34,6 +34,12 @@ void     addr_set_port(struct addr *a, unsigned port);
 /* A unix address; a leading "@" makes an abstract name of it. 0 or -ENAMETOOLONG. */
 int addr_set_path(struct addr *a, const char *path);
 
+/*
+ * From text: "192.0.2.1:80", "[::1]:80", "localhost:80", a path, "@abstract" or "unix:" with either.
+ * Numbers only: nothing is looked up. 0, -EINVAL, -ENAMETOOLONG.
+ */
+int addr_parse(struct addr *a, const char *text);
+
 /* The same family, address and port (or path). */
 bool addr_equal(const struct addr *a, const struct addr *b);
 

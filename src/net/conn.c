@@ -136,7 +136,9 @@ conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 {
 	struct conn_mood *mood = c->mood;
 	struct pollfd fds[3] = {
-		{ .fd = c->fd, .events = (short)events },
+		/* poll() tells of a client that hangs up even to those who ask for nothing, and that
+		   is no reason to wake. */
+		{ .fd = events != 0 ? c->fd : -1, .events = (short)events },
 		{ .fd = mood->interrupt_fd, .events = POLLIN },
 		{ .fd = mood->lifeline_fd > 0 ? mood->lifeline_fd : -1, .events = POLLIN },
 	};
@@ -195,12 +197,12 @@ conn_handshake(struct tend_conn *c)
  * standard input and output do, lets go first.
  */
 static int
-detach(struct tend_conn *c)
+detach(struct tend_conn *c, bool lives_on)
 {
 	int fd = c->fd;
 
 	if (c->mood->closing != NULL)
-		c->mood->closing(c);
+		c->mood->closing(c, lives_on);
 	/* Addresses may be asked for later. Ours the listener can tell too. */
 	if (c->peer.length == 0)
 		conn_learn_peer(c);
@@ -217,7 +219,7 @@ close_now(struct tend_conn *c)
 	if (c->transport->done != NULL)
 		c->transport->done(c);
 	/* EINTR too means closed on Linux; a second close could hit somebody else's descriptor. */
-	close(detach(c));
+	close(detach(c, false));
 }
 
 void
@@ -226,7 +228,7 @@ conn_leave(struct tend_conn *c)
 	/* No word from the transport: a closing alert would end the session of the other process
 	   (NW-122). */
 	if (c->open)
-		close(detach(c));
+		close(detach(c, true));
 }
 
 int
@@ -234,7 +236,7 @@ conn_give_up_fd(struct tend_conn *c)
 {
 	conn_stdio_flush(c);
 	tend_flush(c);
-	return detach(c);
+	return detach(c, true);
 }
 
 void
@@ -293,7 +295,7 @@ let_drain(struct tend_conn *c)
 		conn_end_output(c);
 	if (c->transport->done != NULL)
 		c->transport->done(c);
-	c->mood->drain(c->mood->data, detach(c));
+	c->mood->drain(c->mood->data, detach(c, true));
 }
 
 void
@@ -361,6 +363,7 @@ shrink(struct buf *b)
 void
 conn_release(struct tend_conn *c)
 {
+	conn_outgoing_release(c);
 	conn_stdio_reset(c);
 	tend_conn_set_data(c, NULL, NULL);
 	conn_addr_release(c);
@@ -378,6 +381,8 @@ tend_set_timeout(struct tend_conn *c, double seconds)
 		c->idle = clock_from_seconds(seconds);
 	else
 		c->idle = or_never(c->mood->limits->idle);
+	if (c->mood->retimed != NULL)
+		c->mood->retimed(c);
 }
 
 void
@@ -385,19 +390,16 @@ tend_set_deadline(struct tend_conn *c, double seconds)
 {
 	c->final_told = false;
 	c->deadline = seconds < 0 ? CLOCK_NEVER : clock_after(clock_now(), clock_from_seconds(seconds));
+	if (c->mood->retimed != NULL)
+		c->mood->retimed(c);
 }
 
 int
 tend_sleep(struct tend_conn *c, double seconds)
 {
 	int64_t until = clock_after(clock_now(), clock_from_seconds(seconds));
-	int fd = c->fd, r;
+	int r = c->mood->wait(c, 0, until < c->deadline ? until : c->deadline);
 
-	/* poll() tells of a client that hangs up even to those who ask for nothing, and that is no
-	   reason to wake. */
-	c->fd = -1;
-	r = c->mood->wait(c, 0, until < c->deadline ? until : c->deadline);
-	c->fd = fd;
 	return r == -ETIMEDOUT ? 0 : r;
 }
 

@@ -11,6 +11,7 @@
 #ifndef TEND_NET_CONN_H
 #define TEND_NET_CONN_H
 
+#include <poll.h>
 #include <stdio.h>
 
 #include <tend/conn.h>
@@ -48,6 +49,14 @@ struct conn_mood {
 	 * queued, and nobody is going to wait for it to leave...
 	 */
 	void (*queued)(struct tend_conn *c);
+	/* ...its handler waits for other descriptors, as poll() does: the count, or -ECANCELED unless
+	   it is deaf to that... */
+	int (*poll)(struct tend_conn *c, struct pollfd *fds, unsigned count, int64_t until, bool deaf);
+	/* ...a connection out is made by its handler, and forgotten when that returns... */
+	struct tend_conn *(*make)(struct tend_conn *from, int fd);
+	void (*unmake)(struct tend_conn *c);
+	/* ...a time limit has changed... */
+	void (*retimed)(struct tend_conn *c);
 	/* ...is the caller one who may? ... */
 	bool (*may_wait)(struct tend_conn *c);
 	/* ...closing must not wait: takes conn_close() over, or says false... */
@@ -67,8 +76,8 @@ struct conn_mood {
 
 	/* A wait of the handler's that is not made through `wait` begins, or is over. May be NULL. */
 	void (*waits)(void *data, bool begins);
-	/* The descriptor is about to be closed or handed over. May be NULL. */
-	void (*closing)(struct tend_conn *c);
+	/* The descriptor is about to be closed or, if `lives_on`, to be another's. May be NULL. */
+	void (*closing)(struct tend_conn *c, bool lives_on);
 	/* Takes a descriptor whose client may still be sending, so that nobody waits for it. NULL: the
 	   connection lingers itself. */
 	void (*drain)(void *data, int fd);
@@ -100,6 +109,8 @@ struct conn_extras {
 	struct addr peer, local; /* length 0: not asked for yet */
 	char       *texts[4];    /* of the addresses, made when first asked for */
 
+	struct outgoing *outgoing; /* connections made with tend_connect(): see connect.c */
+
 	struct queue *queue; /* output that is not in `out`: see conn_queue.c */
 	struct buf    late;  /* output that must wait for the end of a piece under way */
 };
@@ -130,6 +141,7 @@ struct tend_conn {
 	bool       final_told; /* that no more input will be waited for */
 	bool       in_pieces;  /* a call gathers input until it has a line */
 	bool       in_stream;  /* stdio_out is writing to us */
+	bool       starved;    /* a call of the handler found no (more) input */
 
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
 	uint8_t read_want;  /* ...of a read... */
@@ -229,5 +241,6 @@ void conn_stdio_drop(struct tend_conn *c);
 void conn_stdio_reset(struct tend_conn *c);
 void conn_stdio_close(struct tend_conn *c);
 void conn_addr_release(struct tend_conn *c);
+void conn_outgoing_release(struct tend_conn *c);
 
 #endif

@@ -127,7 +127,7 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 			int r = wait_for_input(c);
 
 			/* Whoever waited in vain looks again next time; whoever may not is told. */
-			c->drained = r == -EAGAIN;
+			c->drained = c->starved = r == -EAGAIN;
 			if (r < 0)
 				return r;
 		}

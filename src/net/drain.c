@@ -2,10 +2,22 @@
 #include "net/drain.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop/link.h"
+
 #define BYTES_MAX (256 * 1024)
+
+struct drain {
+	struct tend_link  link; /* first */
+	struct drains    *all;
+	int               fd;
+	size_t            swallowed;
+	struct tend_watch watch;
+	struct tend_timer timer;
+};
 
 static void
 drain_stop(struct drain *one)
@@ -13,7 +25,9 @@ drain_stop(struct drain *one)
 	tend_watch_stop(&one->watch);
 	tend_timer_stop(&one->timer);
 	close(one->fd);
-	one->fd = -1;
+	link_remove(&one->link);
+	one->all->active--;
+	free(one);
 }
 
 static void
@@ -39,60 +53,51 @@ give_up(struct tend_timer *t)
 void
 drains_init(struct drains *d, struct tend_loop *loop, double seconds)
 {
-	size_t i;
-
-	d->loop = loop;
-	d->seconds = seconds;
-	for (i = 0; i < DRAINS_MAX; i++) {
-		d->list[i].fd = -1;
-		tend_watch_init(&d->list[i].watch, swallow, &d->list[i]);
-		tend_timer_init(&d->list[i].timer, give_up, &d->list[i]);
-	}
+	*d = (struct drains){ .loop = loop, .seconds = seconds };
+	link_head_init(&d->list);
 }
 
 void
 drain_start(struct drains *d, int fd)
 {
-	size_t i;
+	struct drain *one = d->active < DRAINS_MAX && d->seconds > 0 ? malloc(sizeof(*one)) : NULL;
 
-	for (i = 0; i < DRAINS_MAX && d->list[i].fd >= 0; i++)
-		;
-	if (i == DRAINS_MAX || d->seconds <= 0 || shutdown(fd, SHUT_WR) < 0 ||
-	    tend_watch_start(d->loop, &d->list[i].watch, fd, TEND_READ) < 0) {
-		close(fd);
-		return;
-	}
-	d->list[i].fd = fd;
-	d->list[i].swallowed = 0;
-	tend_timer_start(d->loop, &d->list[i].timer, d->seconds);
+	if (one == NULL)
+		goto close_fd;
+	*one = (struct drain){ .all = d, .fd = fd };
+	tend_watch_init(&one->watch, swallow, one);
+	tend_timer_init(&one->timer, give_up, one);
+	if (shutdown(fd, SHUT_WR) < 0 || tend_watch_start(d->loop, &one->watch, fd, TEND_READ) < 0)
+		goto free_one;
+	link_insert(&d->list, &one->link);
+	d->active++;
+	tend_timer_start(d->loop, &one->timer, d->seconds);
+	return;
+
+free_one:
+	free(one);
+close_fd:
+	close(fd);
 }
 
 size_t
 drains_active(const struct drains *d)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < DRAINS_MAX; i++)
-		n += d->list[i].fd >= 0;
-	return n;
+	return d->active;
 }
 
 void
 drains_done(struct drains *d)
 {
-	size_t i;
-
-	for (i = 0; i < DRAINS_MAX; i++)
-		if (d->list[i].fd >= 0)
-			drain_stop(&d->list[i]);
+	while (d->active > 0)
+		drain_stop((struct drain *)d->list.next);
 }
 
 void
 drains_leave(const struct drains *d)
 {
-	size_t i;
+	const struct tend_link *at;
 
-	for (i = 0; i < DRAINS_MAX; i++)
-		if (d->list[i].fd >= 0)
-			close(d->list[i].fd);
+	for (at = d->list.next; at != &d->list; at = at->next)
+		close(((const struct drain *)at)->fd);
 }

@@ -8,19 +8,13 @@
 
 #include <tend/loop.h>
 
-#define DRAINS_MAX 64
-
-struct drain {
-	int               fd; /* -1: free */
-	size_t            swallowed;
-	struct tend_watch watch;
-	struct tend_timer timer;
-};
+#define DRAINS_MAX 256
 
 struct drains {
 	struct tend_loop *loop;
 	double            seconds;
-	struct drain      list[DRAINS_MAX];
+	size_t            active;
+	struct tend_link  list;
 };
 
 void drains_init(struct drains *d, struct tend_loop *loop, double seconds);

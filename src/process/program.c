@@ -271,8 +271,15 @@ struct job {
 	uint64_t          moved;       /* bytes between client and program, when last looked at */
 	int64_t           deadline;    /* for progress, then for the program's end */
 	bool              told;        /* TERM was sent */
+	bool              cancelled;   /* its handler was told to end */
 	int64_t           half_close_timeout, kill_timeout;
 };
+
+static bool
+signals_are_events(const struct job *j)
+{
+	return j->c->mood->interrupt_fd >= 0 || j->c->mood->poll != NULL;
+}
 
 /*
  * Where signals are no events, as in a child of Fork, TERM would end us and leave the program
@@ -284,7 +291,7 @@ hold_signals(struct job *j)
 	sigset_t set;
 
 	j->signal_fd = -1;
-	if (j->c->mood->interrupt_fd >= 0)
+	if (signals_are_events(j))
 		return;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -298,7 +305,7 @@ hold_signals(struct job *j)
 static void
 release_signals(struct job *j)
 {
-	if (j->c->mood->interrupt_fd >= 0)
+	if (signals_are_events(j))
 		return;
 	if (j->signal_fd >= 0)
 		close(j->signal_fd);
@@ -373,6 +380,9 @@ told_to_stop(struct job *j)
 	const struct conn_mood *mood = j->c->mood;
 	struct signalfd_siginfo info;
 
+	if (j->cancelled)
+		return true;
+
 	if (mood->cancelled != NULL)
 		return mood->cancelled(mood->data);
 	if (j->signal_fd >= 0 && read(j->signal_fd, &info, sizeof(info)) == sizeof(info))
@@ -385,6 +395,21 @@ static int
 listen_fd(const struct job *j)
 {
 	return j->signal_fd >= 0 ? j->signal_fd : j->c->mood->interrupt_fd;
+}
+
+/* In the way of the connection's mood. False: a signal came between. */
+static bool
+wait_for_any(struct job *j, struct pollfd fds[3], int64_t now, int64_t until)
+{
+	struct conn_mood *mood = j->c->mood;
+	int r;
+
+	if (mood->poll == NULL)
+		return poll(fds, 3, clock_poll_timeout(now, until)) >= 0;
+	r = mood->poll(j->c, fds, 3, until, j->told);
+	if (r == -ECANCELED)
+		j->cancelled = true;
+	return true;
 }
 
 /* One wait. What there is to hear: the program's end, the client's, or a signal of ours. */
@@ -404,7 +429,7 @@ watch_once(struct job *j)
 		until = j->c->deadline;
 	if (j->pid_fd < 0 && until > now + ASK_AGAIN)
 		until = now + ASK_AGAIN;
-	if (poll(fds, 3, clock_poll_timeout(now, until)) < 0)
+	if (!wait_for_any(j, fds, now, until))
 		return;
 	if (fds[2].revents != 0 && j->signal_fd < 0)
 		conn_read_interrupts(fds[2].fd);

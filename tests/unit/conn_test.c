@@ -289,8 +289,9 @@ static int         drained_fd, closing_calls;
 static const void *drain_data;
 
 static void
-note_closing(struct tend_conn *c)
+note_closing(struct tend_conn *c, bool lives_on)
 {
+	(void)lives_on;
 	/* The descriptor is still there, for those who have copies of it. */
 	assert_true(tend_conn_fd(c) >= 0);
 	closing_calls++;

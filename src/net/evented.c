@@ -1,0 +1,766 @@
+/*
+ * The evented mood: from an event of the loop to the hooks of a connection, and from what a hook did
+ * to what is waited for next. A connection is a small state machine, one function for each phase;
+ * after whatever happened evented_settle() sees to it that output leaves, that the end is the end,
+ * and that the loop watches for the right things.
+ */
+#include "net/evented.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Input that nobody reads is taken out of the kernel, where it would be reported again and again, up
+   to so much beyond the longest line. */
+#define UNREAD_MOST 65536
+
+static bool
+is_alive(const struct evented *m)
+{
+	return m->phase != EVENTED_DEAD;
+}
+
+static struct conns *
+conns(const struct evented *m)
+{
+	return evented_mood_of(&m->c)->conns;
+}
+
+static void
+touch(struct evented *m)
+{
+	m->active_at = loop_now(conns(m)->loop);
+}
+
+/* ---- the end ---- */
+
+/* Quiet at once; told of and freed at the end of the turn. */
+static void
+die(struct evented *m)
+{
+	m->phase = EVENTED_DEAD;
+	tend_watch_stop(&m->watch);
+	tend_timer_stop(&m->timer);
+	conns_attend(m);
+}
+
+/* The connection lets go of its descriptor. Not later: the number may be another's in a moment. */
+static void
+closing(struct tend_conn *c, bool lives_on)
+{
+	if (lives_on)
+		tend_watch_stop(&evented_of(c)->watch);
+	else
+		watch_drop(&evented_of(c)->watch);
+}
+
+static void
+tell_finishing(struct evented *m)
+{
+	struct evented_mood *mood = evented_mood_of(&m->c);
+
+	if (m->finished)
+		return;
+	m->finished = true;
+	if (mood->finishing != NULL)
+		mood->finishing(&m->c);
+}
+
+/* All output has left, or never will. */
+static void
+part(struct evented *m)
+{
+	conn_part(&m->c);
+	die(m);
+}
+
+static void
+cut(struct evented *m)
+{
+	if (m->c.open)
+		conn_cut(&m->c);
+	die(m);
+}
+
+/* What conn_close() and tend_abort() do in this mood. */
+static bool
+take_over_close(struct tend_conn *c, bool abort)
+{
+	struct evented *m = evented_of(c);
+	bool early = m->phase == EVENTED_CONNECTING || m->phase == EVENTED_SHAKING;
+
+	tell_finishing(m);
+	if (!is_alive(m))
+		return true;
+	if (abort || early || c->broken != 0) {
+		cut(m);
+		return true;
+	}
+	if (m->phase != EVENTED_CLOSING)
+		touch(m);
+	m->phase = EVENTED_CLOSING;
+	conn_stdio_flush(c);
+	if (conn_unsent(c) > 0 && c->sending == SENDING_NOT)
+		tend_flush(c);
+	if (c->sending == SENDING_NOT && (c->broken != 0 || conn_unsent(c) == 0))
+		part(m);
+	else
+		conns_attend(m);
+	return true;
+}
+
+void
+evented_fail(struct evented *m, int error)
+{
+	if (m->failing || !is_alive(m))
+		return;
+	m->failing = true;
+	m->result = error;
+	if (m->hooks->failed != NULL && m->phase != EVENTED_CLOSING)
+		m->hooks->failed(&m->c, error);
+	if (!is_alive(m))
+		return;
+	tell_finishing(m);
+	if (is_alive(m))
+		cut(m);
+}
+
+void
+evented_forget(struct evented *m)
+{
+	m->forgotten = true;
+	die(m);
+}
+
+void
+evented_free(struct evented *m)
+{
+	struct evented_mood *mood = evented_mood_of(&m->c);
+
+	if (m->forgotten)
+		; /* who knows of it knows */
+	else if (mood->closed != NULL)
+		mood->closed(&m->c);
+	else if (m->hooks != NULL && m->hooks->closed != NULL)
+		m->hooks->closed(&m->c);
+	conn_done(&m->c);
+	mood->conns->count--;
+	free(m);
+}
+
+/* ---- time ---- */
+
+/* When it has been silent for too long; CLOCK_NEVER: it may be for ever. */
+static int64_t
+silent_until(const struct evented *m)
+{
+	const struct tend_conn *c = &m->c;
+	int64_t limit = c->idle, first = c->mood->limits->first_byte;
+
+	if (!c->heard && first > 0 && first < limit && m->phase == EVENTED_OPEN)
+		limit = first;
+	return limit == CLOCK_NEVER ? CLOCK_NEVER : clock_after(m->active_at, limit);
+}
+
+static int64_t
+due_time(const struct evented *m)
+{
+	int64_t until = m->phase == EVENTED_OPEN || m->phase == EVENTED_CLOSING ? silent_until(m)
+	                                                                         : CLOCK_NEVER;
+
+	return until < m->c.deadline ? until : m->c.deadline;
+}
+
+/* Timers are lazy: what puts the moment off does not touch them, they look when they fire. */
+void
+evented_arm(struct evented *m)
+{
+	int64_t due = due_time(m);
+
+	if (due == CLOCK_NEVER || (tend_timer_running(&m->timer) && m->timer.at <= due))
+		return;
+	timer_start_at(conns(m)->loop, &m->timer, due);
+}
+
+static void
+be_silent(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	bool over = conn_expired(c);
+
+	if (m->phase != EVENTED_OPEN) {
+		evented_fail(m, -ETIMEDOUT);
+		return;
+	}
+	touch(m);
+	m->inside = true;
+	if (m->hooks->timed_out != NULL)
+		m->hooks->timed_out(c);
+	m->inside = false;
+	if (is_alive(m) && (over ? conn_expired(c) : m->hooks->timed_out == NULL)) {
+		m->result = -ETIMEDOUT;
+		tend_close(c);
+	}
+	evented_settle(m);
+}
+
+static void
+time_is_up(struct tend_timer *t)
+{
+	struct evented *m = t->data;
+
+	if (m->phase == EVENTED_FIBER)
+		evented_fiber_time(m);
+	else if (loop_now(conns(m)->loop) >= due_time(m))
+		be_silent(m);
+	else
+		evented_arm(m);
+}
+
+/* ---- what is waited for ---- */
+
+/* More output than the mark: who does not read his answers is not asked for more. */
+static bool
+is_throttled(struct evented *m)
+{
+	return tend_conn_queued(&m->c) > (m->high != 0 ? m->high : EVENTED_HIGH_MARK);
+}
+
+static bool
+reads(struct evented *m)
+{
+	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
+	    m->c.input_error == 0 && !is_throttled(m);
+}
+
+static unsigned
+wanted(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	unsigned events = evented_bits(c->write_want);
+
+	if (m->phase == EVENTED_CONNECTING)
+		return TEND_WRITE;
+	if (m->phase == EVENTED_SHAKING)
+		return evented_bits(c->want);
+	if (reads(m))
+		events |= evented_bits(c->read_want != 0 ? c->read_want : POLLIN);
+	if (m->app_write && m->phase == EVENTED_OPEN)
+		events |= TEND_WRITE;
+	return events;
+}
+
+int
+evented_interest(struct evented *m)
+{
+	return tend_watch_change(&m->watch, wanted(m));
+}
+
+/* ---- output ---- */
+
+static void
+send_queued(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	size_t before = tend_conn_queued(c);
+
+	conn_stdio_flush(c);
+	if (conn_unsent(c) > 0 && c->write_want == 0)
+		tend_flush(c);
+	if (tend_conn_queued(c) < before)
+		touch(m);
+	if (is_alive(m) && c->ending && conn_unsent(c) == 0 && c->write_want == 0)
+		conn_end_output(c);
+}
+
+/* Once for each time that the queue has fallen to the mark, and never from inside another hook. */
+static void
+tell_drained(struct evented *m)
+{
+	if (!m->owes_drained || m->phase != EVENTED_OPEN || tend_conn_queued(&m->c) > m->low)
+		return;
+	m->owes_drained = false;
+	if (m->hooks->drained == NULL)
+		return;
+	m->inside = true;
+	m->hooks->drained(&m->c);
+	m->inside = false;
+}
+
+/* Somebody wrote. What is written during one of its own hooks leaves right after it. */
+static void
+queued(struct tend_conn *c)
+{
+	struct evented *m = evented_of(c);
+
+	m->owes_drained = true;
+	if (!m->inside && is_alive(m))
+		conns_attend(m);
+}
+
+/* ---- input ---- */
+
+/*
+ * What the hook did not ask for is taken out of the kernel all the same, or the kernel would report
+ * it without end. It waits for a hook that wants it; more of it brings the next call.
+ */
+static void
+take_unread(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	if (buf_length(&c->in) >= c->mood->limits->max_line + UNREAD_MOST) {
+		m->full = true;
+		return;
+	}
+	conn_take_back(c);
+	conn_fill(c, CONN_INPUT_CHUNK);
+}
+
+static void
+end_of_input(struct evented *m)
+{
+	m->ended = true;
+	m->inside = true;
+	if (m->hooks->ended != NULL)
+		m->hooks->ended(&m->c);
+	m->inside = false;
+	if (m->phase == EVENTED_OPEN && !m->keep_open)
+		tend_close(&m->c);
+}
+
+/*
+ * The hook left input lying. It is called again, in the next turn and without a wait, when it pushed
+ * some back, or stopped without having asked for all; not when it has seen -EAGAIN and so waits for
+ * more, and not when it got nowhere.
+ */
+static bool
+is_wanted_again(const struct evented *m, size_t left, size_t before)
+{
+	return left > 0 && left != before && (m->pushed || !m->c.starved);
+}
+
+/* After the hook: what did it leave, and is there more? */
+static void
+look_after_input(struct evented *m, size_t before)
+{
+	struct tend_conn *c = &m->c;
+	size_t left = buf_length(&c->in) - c->taken;
+
+	if (c->input_error != 0) {
+		evented_fail(m, c->input_error);
+	} else if (is_wanted_again(m, left, before) ||
+	    (c->transport->pending != NULL && c->transport->pending(c) > 0)) {
+		m->again = true;
+		conns_attend(m);
+	} else if (c->input_ended && !m->ended && !m->paused) {
+		end_of_input(m);
+	}
+}
+
+static void
+call_readable(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	size_t before = buf_length(&c->in) - c->taken;
+
+	m->pushed = c->starved = false;
+	m->inside = true;
+	m->hooks->readable(c);
+	m->inside = false;
+	if (m->phase != EVENTED_OPEN)
+		return;
+	if (!c->drained && reads(m))
+		take_unread(m);
+	if (is_alive(m))
+		look_after_input(m, before);
+}
+
+/* There is input, or the end of it; the hook reads. */
+static void
+take_input(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	c->drained = false;
+	c->mood->left = 1; /* one read: the loop tells of more */
+	touch(m);
+	conns_lend(conns(m), c);
+	call_readable(m);
+}
+
+/* At the very beginning: what has come already saves a wait, but the hook is not called for nothing. */
+static void
+try_input(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	c->drained = false;
+	c->mood->left = 1;
+	conns_lend(conns(m), c);
+	if (conn_fill(c, CONN_INPUT_CHUNK) > 0)
+		call_readable(m);
+	else
+		look_after_input(m, 0);
+}
+
+/* ---- phases ---- */
+
+static void
+shaken(struct evented *m, int code)
+{
+	struct evented_mood *mood = evented_mood_of(&m->c);
+
+	m->c.write_want = 0;
+	m->c.drained = false;
+	m->c.deadline = m->c.mood->limits->total > 0
+	    ? clock_after(loop_now(conns(m)->loop), m->c.mood->limits->total)
+	    : CLOCK_NEVER;
+	if (mood->shaken != NULL) {
+		mood->shaken(&m->c, code);
+		return;
+	}
+	if (code < 0) {
+		evented_fail(m, code);
+		return;
+	}
+	m->phase = EVENTED_OPEN;
+	touch(m);
+	evented_arm(m);
+	m->inside = true;
+	if (m->hooks->connected != NULL)
+		m->hooks->connected(&m->c);
+	m->inside = false;
+}
+
+static void
+go_on_shaking(struct evented *m, unsigned events)
+{
+	int r = m->c.transport->handshake(&m->c);
+
+	(void)events;
+	if (r != -EAGAIN)
+		shaken(m, r);
+}
+
+static void
+has_connected(struct evented *m, unsigned events)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	(void)events;
+	if (getsockopt(m->c.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		error = errno;
+	if (error != 0) {
+		evented_fail(m, -error);
+		return;
+	}
+	m->phase = EVENTED_SHAKING;
+	if (m->c.transport->handshake != NULL)
+		go_on_shaking(m, 0);
+	else
+		shaken(m, 0);
+}
+
+/* The kernel tells of an error that no read or write has met. */
+static void
+has_failed(struct evented *m)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (getsockopt(m->c.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		error = errno;
+	if (error != 0)
+		evented_fail(m, -error);
+	else if (!reads(m))
+		evented_fail(m, -ECONNRESET);
+}
+
+/*
+ * Both directions are closed. Who still reads comes to the end by reading; who has come there, or
+ * has told us that he pauses, would never hear of it.
+ */
+static void
+has_hung_up(struct evented *m)
+{
+	if (reads(m) || m->paused || m->full)
+		return;
+	if (m->c.output_ended && m->ended)
+		tend_close(&m->c);
+	else
+		evented_fail(m, -EPIPE);
+}
+
+static bool
+can_read(struct evented *m, unsigned events)
+{
+	struct tend_conn *c = &m->c;
+
+	return (events & evented_bits(c->read_want != 0 ? c->read_want : POLLIN)) != 0 && reads(m);
+}
+
+static void
+happen_to_open(struct evented *m, unsigned events)
+{
+	struct tend_conn *c = &m->c;
+
+	if (can_read(m, events))
+		take_input(m);
+	if (m->phase == EVENTED_OPEN && (events & (evented_bits(c->write_want) | TEND_WRITE)) != 0) {
+		c->write_want = 0;
+		m->owes_drained |= m->app_write;
+		send_queued(m);
+	}
+	if (m->phase == EVENTED_OPEN && (events & TEND_ERROR) != 0)
+		has_failed(m);
+	if (m->phase == EVENTED_OPEN && (events & TEND_HANGUP) != 0)
+		has_hung_up(m);
+}
+
+/* Nothing is read any more. */
+static void
+happen_to_closing(struct evented *m, unsigned events)
+{
+	if ((events & (TEND_ERROR | TEND_HANGUP)) != 0) {
+		evented_fail(m, -EPIPE);
+		return;
+	}
+	m->c.write_want = 0;
+}
+
+static void
+happen_to_held(struct evented *m, unsigned events)
+{
+	(void)m;
+	(void)events;
+}
+
+static void (*const happen[])(struct evented *m, unsigned events) = {
+	[EVENTED_HELD] = happen_to_held,
+	[EVENTED_CONNECTING] = has_connected,
+	[EVENTED_SHAKING] = go_on_shaking,
+	[EVENTED_OPEN] = happen_to_open,
+	[EVENTED_CLOSING] = happen_to_closing,
+	[EVENTED_FIBER] = evented_fiber_event,
+	[EVENTED_DEAD] = happen_to_held,
+};
+
+/* A clock that ticks every few milliseconds, and costs as many nanoseconds. */
+static int64_t
+coarse_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+}
+
+void
+evented_event(struct tend_watch *w, unsigned events)
+{
+	struct evented *m = w->data;
+	struct conns *all = conns(m);
+	int64_t begun = all->stall > 0 ? coarse_now() : 0, took;
+
+	happen[m->phase](m, events);
+	if (m->phase != EVENTED_FIBER)
+		evented_settle(m);
+	if (all->stall > 0 && (took = coarse_now() - begun) >= all->stall)
+		all->stalled(&m->c, took);
+}
+
+/* ---- after whatever happened ---- */
+
+static void
+settle_open(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	send_queued(m);
+	if (is_alive(m) && c->broken != 0)
+		evented_fail(m, c->broken);
+	if (!is_alive(m))
+		return;
+	if (m->phase == EVENTED_CLOSING) {
+		if (conn_unsent(c) == 0)
+			part(m);
+		return;
+	}
+	tell_drained(m);
+	/* What the hook wrote leaves next turn: nobody else waits for one that never ends. */
+	if (is_alive(m) && conn_unsent(c) > 0 && c->write_want == 0)
+		conns_attend(m);
+}
+
+void
+evented_settle(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	int r;
+
+	if (m->phase == EVENTED_OPEN || m->phase == EVENTED_CLOSING)
+		settle_open(m);
+	if (!is_alive(m))
+		return;
+	conn_take_back(c);
+	m->full = m->full && buf_length(&c->in) >= c->mood->limits->max_line + UNREAD_MOST;
+	conns_shed(conns(m), c);
+	if (m->phase == EVENTED_HELD)
+		return;
+	r = evented_interest(m);
+	if (r < 0)
+		evented_fail(m, r);
+	else
+		evented_arm(m);
+}
+
+/* Input that is here already. */
+static void
+deliver_again(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	if (!m->again || m->phase != EVENTED_OPEN || m->paused || is_throttled(m))
+		return;
+	m->again = false;
+	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
+		take_input(m);
+	else if (buf_length(&c->in) > c->taken)
+		call_readable(m);
+	else
+		look_after_input(m, 0);
+}
+
+void
+evented_due(struct evented *m)
+{
+	if (m->phase == EVENTED_DEAD) {
+		evented_free(m);
+		return;
+	}
+	if (m->phase == EVENTED_FIBER) {
+		evented_fiber_due(m);
+		return;
+	}
+	deliver_again(m);
+	evented_settle(m);
+}
+
+/* ---- beginnings ---- */
+
+static int
+never_waits(struct tend_conn *c, unsigned events, int64_t deadline)
+{
+	(void)c;
+	(void)events;
+	(void)deadline;
+	return -EAGAIN;
+}
+
+static bool
+may_not_wait(struct tend_conn *c)
+{
+	(void)c;
+	return false;
+}
+
+static void
+retimed(struct tend_conn *c)
+{
+	struct evented *m = evented_of(c);
+
+	touch(m);
+	if (is_alive(m) && m->phase != EVENTED_HELD)
+		evented_arm(m);
+}
+
+void
+evented_mood_init(struct evented_mood *mood, struct conns *all)
+{
+	*mood = (struct evented_mood){
+		.mood = {
+			.wait = never_waits,
+			.queued = queued,
+			.may_wait = may_not_wait,
+			.close = take_over_close,
+			.retimed = retimed,
+			.closing = closing,
+			.share = EVENTED_SHARE,
+			.interrupt_fd = -1,
+			.lifeline_fd = -1,
+		},
+		.conns = all,
+	};
+}
+
+int
+evented_new(struct evented **into, struct evented_mood *mood, int fd, const struct listener *from,
+	const struct addr *peer)
+{
+	struct evented *m = calloc(1, sizeof(*m));
+	int r = -ENOMEM;
+
+	if (m == NULL)
+		goto close_fd;
+	tend_watch_init(&m->watch, evented_event, m);
+	tend_timer_init(&m->timer, time_is_up, m);
+	r = watch_hold(mood->conns->loop, &m->watch, fd);
+	if (r < 0)
+		goto free_memory;
+	conn_open(&m->c, fd, from, peer, &mood->mood);
+	m->hooks = mood->hooks;
+	m->place = fd;
+	mood->conns->count++;
+	*into = m;
+	return 0;
+
+free_memory:
+	free(m);
+close_fd:
+	close(fd);
+	return r;
+}
+
+void
+evented_connect(struct evented *m, double seconds)
+{
+	m->phase = EVENTED_CONNECTING;
+	m->c.write_want = POLLOUT; /* what is written meanwhile waits */
+	m->c.drained = true;
+	tend_set_deadline(&m->c, seconds);
+	/* In the next turn at the earliest: its owner has not even got the pointer yet. */
+	conns_attend(m);
+}
+
+void
+evented_shake(struct evented *m)
+{
+	int64_t limit = m->c.mood->limits->handshake;
+
+	m->phase = EVENTED_SHAKING;
+	m->c.write_want = POLLOUT; /* what is written meanwhile waits */
+	if (limit > 0)
+		m->c.deadline = clock_after(loop_now(conns(m)->loop), limit);
+	go_on_shaking(m, 0);
+	evented_settle(m);
+}
+
+void
+evented_begin(struct evented *m)
+{
+	if (!is_alive(m))
+		return;
+	if (m->phase != EVENTED_CLOSING) {
+		m->phase = EVENTED_OPEN;
+		touch(m);
+		if (reads(m))
+			try_input(m);
+	}
+	evented_settle(m);
+}

@@ -1,0 +1,193 @@
+/*
+ * Connections that share a process with others, in its two moods. *Evented*: calls never wait, hooks
+ * tell what happens. *Fiber*: a handler written with blocking calls runs in a fiber, and a call that
+ * cannot go on suspends it.
+ *
+ * A connection of this kind has a watch and a timer on a loop; `struct conns` is what all of a loop
+ * share. What is due at the end of the turn (output to be sent, input that was pushed back, closed
+ * connections to be told of and freed) stands in its list.
+ */
+#ifndef TEND_NET_EVENTED_H
+#define TEND_NET_EVENTED_H
+
+#include <tend/evented.h>
+
+#include "loop/fiber.h"
+#include "loop/loop.h"
+#include "net/conn.h"
+#include "net/drain.h"
+
+/* Bytes that one connection may move before the others get a look. */
+#define EVENTED_SHARE 65536
+/* Queued output above which a connection is not read from. */
+#define EVENTED_HIGH_MARK (256 * 1024)
+
+struct evented;
+
+/* The connections of a loop. */
+struct conns {
+	struct tenant     tenant;
+	struct tend_loop *loop;
+	struct evented   *due, **due_end; /* at the end of the turn */
+	struct tend_later attend;
+	struct buf        spare_in, spare_out; /* warm buffers: idle connections have none */
+	struct drains     drains;
+	struct evented_mood *plain; /* of connections that belong to no server */
+	size_t            count;
+	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
+	void (*stalled)(struct tend_conn *c, int64_t took);
+};
+
+/* What the connections of one kind have in common, made by who has them. */
+struct evented_mood {
+	struct conn_mood mood; /* first: a connection leads here */
+	struct conns    *conns;
+	const struct tend_conn_hooks *hooks; /* of new connections */
+	struct fiber_pool *fibers; /* for the fiber mood */
+	bool cancelled; /* handlers in fibers are to come to an end */
+	/* It comes to its end, and the client is still there. May be NULL. */
+	void (*finishing)(struct tend_conn *c);
+	/* It is closed; it is freed after this. May be NULL: the hook `closed` then. */
+	void (*closed)(struct tend_conn *c);
+	/* The handshake is over: 0, or why it failed. NULL: `connected` and `failed`. */
+	void (*shaken)(struct tend_conn *c, int code);
+};
+
+enum evented_phase {
+	EVENTED_HELD, /* nothing happens before evented_begin() or evented_run() */
+	EVENTED_CONNECTING,
+	EVENTED_SHAKING, /* hands */
+	EVENTED_OPEN,
+	EVENTED_CLOSING, /* when all output has left */
+	EVENTED_FIBER,
+	EVENTED_DEAD,
+};
+
+struct evented {
+	struct tend_conn  c; /* first: a connection leads here */
+	struct tend_watch watch;
+	struct tend_timer timer;
+	struct evented   *next_due;
+
+	uint8_t phase; /* enum evented_phase */
+	bool    is_due;
+	bool    is_outgoing; /* made by tend_connect() in a fiber */
+	bool    forgotten;   /* its end is told to nobody */
+	bool    app_write;  /* tend_conn_watch(TEND_WRITE) */
+	bool    paused;     /* tend_conn_watch(TEND_READ) off */
+	bool    full;       /* of unread input: not read from before some is consumed */
+	bool    again;      /* input was pushed back, or waits inside the transport */
+	bool    pushed;     /* tend_unread() */
+	bool    owes_drained; /* something was written since `drained` was called */
+	bool    ended;      /* end of input was told */
+	bool    keep_open;
+	bool    failing;    /* `failed` was told */
+	bool    finished;   /* `finishing` was told */
+	bool    inside;     /* one of its hooks is running */
+	bool    kicked;     /* fiber: somebody else closed it */
+	bool    suspended;  /* fiber */
+	uint8_t waiting;    /* fiber: for TEND_READ, TEND_WRITE */
+	int     result;     /* fiber: of the wait. Evented: why it ended */
+
+	int      place; /* the descriptor that it had, for the way to the next */
+	uint32_t high, low;
+	union {
+		struct {
+			const struct tend_conn_hooks *hooks;
+			int64_t active_at; /* when something last moved */
+		};
+		struct {
+			struct fiber *fiber;
+			int64_t       until; /* of the wait */
+		};
+	};
+};
+
+static inline struct evented *
+evented_of(struct tend_conn *c)
+{
+	return (struct evented *)c;
+}
+
+static inline struct evented_mood *
+evented_mood_of(const struct tend_conn *c)
+{
+	return (struct evented_mood *)c->mood;
+}
+
+/* True for a connection of this file's kind; false for one that waits. */
+static inline bool
+conn_is_evented(const struct tend_conn *c)
+{
+	return c->mood->queued != NULL;
+}
+
+/* What a socket came from that no listener of ours has accepted. */
+extern const struct listener socket_listener;
+
+/* ---- the connections of a loop ---- */
+
+/* Of this loop, made when first asked for; go with it. NULL: out of memory. */
+struct conns *conns_of(struct tend_loop *loop);
+
+/* Gives an idle connection's buffers back, and lends it warm ones. */
+void conns_shed(struct conns *all, struct tend_conn *c);
+void conns_lend(struct conns *all, struct tend_conn *c);
+
+/* The first of those of one mood that are open. tend_conn_next() leads on. NULL: there is none. */
+struct tend_conn *conns_first(struct evented_mood *mood);
+
+/* At the end of the turn something is to be done for it. */
+void conns_attend(struct evented *m);
+
+/* ---- a connection ---- */
+
+/* Fills in the functions of a mood; limits, server and the rest are the caller's. */
+void evented_mood_init(struct evented_mood *mood, struct conns *conns);
+void evented_mood_init_fiber(struct evented_mood *mood, struct conns *conns, struct fiber_pool *fibers);
+
+/*
+ * A connection on `fd`, which is taken, on failure too. It is held: nothing is read and no hook runs
+ * before evented_begin(), evented_shake() or evented_run(). 0 or -errno.
+ */
+int evented_new(struct evented **into, struct evented_mood *mood, int fd,
+	const struct listener *from, const struct addr *peer);
+
+/* It goes on with the handshake of its transport; `shaken` tells. */
+void evented_shake(struct evented *m);
+/* It is on its way to another server; `connected` or `failed` tells. */
+void evented_connect(struct evented *m, double seconds);
+/* Its hooks are called from now on. It is tried for input at once: it may be there already. */
+void evented_begin(struct evented *m);
+/* Runs `body` in a fiber of its own; it closes and releases the connection. 0 or -errno: not run. */
+int  evented_run(struct evented *m, void (*body)(struct tend_conn *c));
+
+/* Ends it because of `error`: the hook `failed`, then the end. */
+void evented_fail(struct evented *m, int error);
+/* In the fiber mood: the wait of its handler ends with `result`. */
+void evented_resume(struct evented *m, int result);
+/* It has no descriptor any more, and nobody is told: only its memory is left to be freed. */
+void evented_forget(struct evented *m);
+/* Every handler that waits in a fiber hears that it is to end. */
+void evented_cancel_fibers(struct evented_mood *mood);
+
+/* ---- between the files of this kind ---- */
+
+void evented_event(struct tend_watch *w, unsigned events); /* the callback of every watch */
+void evented_settle(struct evented *m); /* after a hook: sends, closes, waits */
+void evented_due(struct evented *m);    /* what was put off to the end of the turn */
+void evented_arm(struct evented *m);    /* the timer, for what it waits for now */
+void evented_free(struct evented *m);
+int  evented_interest(struct evented *m);
+void evented_fiber_event(struct evented *m, unsigned events);
+void evented_fiber_due(struct evented *m);
+void evented_fiber_time(struct evented *m);
+
+/* poll()'s bits as the loop's. */
+static inline unsigned
+evented_bits(unsigned want)
+{
+	return ((want & 1 /* POLLIN */) ? TEND_READ : 0) | ((want & 4 /* POLLOUT */) ? TEND_WRITE : 0);
+}
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * Listening on a loop: clients are accepted until there are no more, within a budget, and become
+ * connections of the evented mood.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/accept.h"
+#include "net/evented.h"
+
+/* So many clients of one listener in a turn. */
+#define BUDGET 64
+/* So long it is left alone when there are no descriptors. */
+#define PAUSE 0.1
+
+struct tend_listener {
+	struct tend_loop  *loop;
+	struct conns      *conns;
+	struct tend_watch  watch;
+	struct tend_timer  pause;
+	struct tend_later  end; /* frees it, after its own callback */
+	int                fd;
+	const struct tend_conn_hooks *hooks;
+	void              *data;
+	char               path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* to be removed */
+	char               address[ADDR_TEXT_MAX];
+};
+
+static void
+welcome(struct tend_listener *l, int fd, const struct addr *peer)
+{
+	struct evented *m;
+
+	if (evented_new(&m, l->conns->plain, fd, &socket_listener, peer) < 0)
+		return;
+	m->hooks = l->hooks;
+	m->c.user = l->data;
+	m->inside = true;
+	if (m->hooks->accepted != NULL)
+		m->hooks->accepted(&m->c);
+	m->inside = false;
+	evented_begin(m);
+}
+
+static void
+clients_come(struct tend_watch *w, unsigned events)
+{
+	struct tend_listener *l = w->data;
+	struct addr peer;
+	int i, fd = -1;
+
+	(void)events;
+	for (i = 0; i < BUDGET && l->fd >= 0 && (fd = accept_client(l->fd, &peer)) >= 0; i++)
+		welcome(l, fd, &peer);
+	/* Watching a queue that cannot be emptied would spin. */
+	if (l->fd < 0 || fd >= 0 || fd == -EAGAIN)
+		return;
+	tend_watch_change(w, 0);
+	tend_timer_start(l->loop, &l->pause, PAUSE);
+}
+
+static void
+pause_is_over(struct tend_timer *t)
+{
+	struct tend_listener *l = t->data;
+
+	if (tend_watch_change(&l->watch, TEND_READ) < 0)
+		tend_timer_start(l->loop, t, PAUSE);
+}
+
+static void
+free_listener(struct tend_later *later)
+{
+	free(later->data);
+}
+
+int
+tend_listener_adopt(struct tend_listener **into, struct tend_loop *loop, int fd,
+	const struct tend_conn_hooks *hooks, void *data)
+{
+	struct tend_listener *l = calloc(1, sizeof(*l));
+	struct addr bound;
+	int r = -ENOMEM;
+
+	if (l == NULL || (l->conns = conns_of(loop)) == NULL)
+		goto fail;
+	l->loop = loop;
+	l->hooks = hooks;
+	l->data = data;
+	l->fd = fd;
+	tend_watch_init(&l->watch, clients_come, l);
+	tend_timer_init(&l->pause, pause_is_over, l);
+	tend_later_init(&l->end, free_listener, l);
+	r = hooks->readable == NULL ? -EINVAL : tend_watch_start(loop, &l->watch, fd, TEND_READ);
+	if (r < 0)
+		goto fail;
+	if (addr_of_socket(&bound, fd) == 0)
+		addr_text(&bound, l->address);
+	*into = l;
+	return 0;
+
+fail:
+	free(l);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int
+open_socket(const struct addr *at)
+{
+	int fd = socket(at->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1, r;
+
+	if (fd < 0)
+		return -errno;
+	if (at->u.any.sa_family != AF_UNIX)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, &at->u.any, at->length) == 0 && listen(fd, SOMAXCONN) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
+}
+
+int
+tend_listener_start(struct tend_listener **into, struct tend_loop *loop, const char *where,
+	const struct tend_conn_hooks *hooks, void *data)
+{
+	struct addr at;
+	int fd, r = addr_parse(&at, where);
+
+	if (r < 0)
+		return r;
+	fd = open_socket(&at);
+	if (fd < 0)
+		return fd;
+	r = tend_listener_adopt(into, loop, fd, hooks, data);
+	if (r == 0 && at.u.any.sa_family == AF_UNIX)
+		memcpy((*into)->path, at.u.un.sun_path, sizeof((*into)->path));
+	return r;
+}
+
+void
+tend_listener_stop(struct tend_listener *l)
+{
+	if (l == NULL || l->fd < 0)
+		return;
+	tend_watch_stop(&l->watch);
+	tend_timer_stop(&l->pause);
+	close(l->fd);
+	l->fd = -1;
+	if (l->path[0] != '\0')
+		unlink(l->path);
+	/* It may be its own callback that calls. */
+	if (l->loop->turning)
+		tend_later_start(l->loop, &l->end);
+	else
+		free(l);
+}
+
+const char *
+tend_listener_address(const struct tend_listener *l)
+{
+	return l->address;
+}
