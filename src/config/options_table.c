@@ -49,6 +49,7 @@
 #define NO_HTTP "HTTP is not part of this build"
 
 static const char *const serialize_words[] = { "flock", "semaphore", "pipe", "none", NULL };
+static const char *const poller_words[] = { "auto", "epoll", "poll", NULL };
 static const char *const full_words[] = { "queue", "refuse", NULL };
 static const char *const growth_words[] = { "spare", "tenth", NULL };
 static const char *const child_stop_words[] = { "now", "finish", NULL };
@@ -138,6 +139,21 @@ const struct row option_rows[] = {
 			"never." },
 	{ .name = "child_communication", ONE(child_communication), .group = GROUP_HOW_TO_SERVE,
 		.help = "Open a channel from each worker to the parent." },
+	{ .name = "workers", ONE(workers), .group = GROUP_HOW_TO_SERVE, .unit = "NUMBER|auto",
+		.value = "1",
+		.help = "Multiplex, Thread: processes that share the listeners, each with many "
+			"clients; auto: one for each processor." },
+	{ .name = "poller", ONE(poller), .group = GROUP_HOW_TO_SERVE, .unit = "auto|epoll|poll",
+		.value = "auto", .words = poller_words,
+		.help = "How processes ask the kernel for events; auto takes the best there is." },
+	{ .name = "fiber_stack", ONE(fiber_stack), .min = 16384, .max = 1 << 30,
+		.group = GROUP_HOW_TO_SERVE, .unit = "BYTES", .value = "262144",
+		.help = "Multiplex: the stack of a handler that is written with blocking calls. "
+			"Memory is taken only for what is used of it." },
+	{ .name = "stall_warning", SECONDS(stall_warning), .group = GROUP_HOW_TO_SERVE,
+		.value = "1",
+		.help = "Multiplex: warn of a handler that holds up all other clients for so many "
+			"seconds; 0: never." },
 	{ .name = "serialize", ONE(serialize), .group = GROUP_HOW_TO_SERVE,
 		.unit = "flock|semaphore|pipe|none", .value = "none", .words = serialize_words,
 		.help = "How workers take turns at accepting; none leaves it to the kernel." },
@@ -177,6 +193,10 @@ const struct row option_rows[] = {
 	{ .name = "max_line", ONE(max_line), .min = 1, .max = LINE_MAX_BYTES,
 		.group = GROUP_WHAT_A_CLIENT_MAY_DO, .unit = "BYTES", .value = "65536",
 		.help = "Bytes that a line of a client may have, 16777216 at most." },
+	{ .name = "max_output", ONE(max_output), .min = 16384, .max = 1 << 30,
+		.group = GROUP_WHAT_A_CLIENT_MAY_DO, .unit = "BYTES", .value = "1048576",
+		.help = "Multiplex: output that may be queued for a client that does not read; one "
+			"more byte ends the connection." },
 
 	/* who may come */
 	{ .name = "allow", SEVERAL(allow, allow), .group = GROUP_WHO_MAY_COME, .unit = "PATTERN",

@@ -8,11 +8,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "net/accept.h"
 #include "net/drain.h"
 #include "server/child.h"
 #include "server/hooks.h"
@@ -56,30 +56,6 @@ struct acceptor {
 	struct drains       drains;  /* clients served, but perhaps still sending */
 	int                 broken;
 };
-
-int
-accept_one(const struct listener *l, struct addr *peer)
-{
-	for (;;) {
-		int fd;
-
-		peer->length = sizeof(peer->u);
-		fd = accept4(l->fd, &peer->u.any, &peer->length, SOCK_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		/* This client left, or its network failed, before we came; the next may be well. */
-		if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO && errno != ENETDOWN &&
-		    errno != ENOPROTOOPT && errno != EHOSTDOWN && errno != EHOSTUNREACH &&
-		    errno != ENETUNREACH && errno != EPERM)
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	}
-}
-
-bool
-accept_is_starved(int code)
-{
-	return code == -EMFILE || code == -ENFILE || code == -ENOBUFS || code == -ENOMEM;
-}
 
 static const char *
 what_to_change(int code)
@@ -212,7 +188,7 @@ next_ready(struct acceptor *a)
 static int
 take(struct acceptor *a, struct inlet *s, struct addr *peer)
 {
-	int fd = accept_one(s->listener, peer);
+	int fd = accept_client(s->listener->fd, peer);
 
 	s->woken = false;
 	if (s->hoped)
@@ -462,7 +438,7 @@ serve_the_last(struct acceptor *a)
 
 	for (i = 0; i < a->count; i++) {
 		struct addr peer;
-		int fd = a->inlets[i].woken ? accept_one(a->inlets[i].listener, &peer) : -EAGAIN;
+		int fd = a->inlets[i].woken ? accept_client(a->inlets[i].listener->fd, &peer) : -EAGAIN;
 
 		if (fd >= 0)
 			serve_taken(a, &a->inlets[i], fd, &peer);

@@ -5,15 +5,6 @@
 #include "process/serialize.h"
 #include "server/server.h"
 
-/*
- * Tries to accept one connection from a listener: its descriptor, -EAGAIN when there is none (any
- * more), or another error of accept(). Errors that only this client had are passed over.
- */
-int accept_one(const struct listener *l, struct addr *peer);
-
-/* True for errors that say that this process or machine is out of something for the moment. */
-bool accept_is_starved(int code);
-
 /* Logs an accept error (at most once a second) and calls the hook. */
 void accept_report(struct tend_server *srv, const struct listener *l, int code);
 

@@ -85,11 +85,9 @@ child_open_loop(struct tend_server *srv)
 {
 	int r;
 
-	srv->loop = tend_loop_new(NULL);
-	if (srv->loop == NULL)
-		return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop: %s",
-		    error_reason(-errno));
-	r = signals_open_worker(srv);
+	r = server_new_loop(srv);
+	if (r == 0)
+		r = signals_open_worker(srv);
 	if (r < 0)
 		return r;
 	serve_open_mood(srv, true);

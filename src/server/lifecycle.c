@@ -83,6 +83,7 @@ take_limits(struct tend_server *srv)
 		.total = clock_from_seconds(c->connection_timeout),
 		.linger = clock_from_seconds(c->linger_timeout),
 		.max_line = (size_t)c->max_line,
+		.max_output = (size_t)c->max_output,
 	};
 }
 
@@ -133,7 +134,8 @@ check_identity(struct tend_server *srv)
 static int
 check_hooks(struct tend_server *srv)
 {
-	if (srv->hooks->process != NULL)
+	if (srv->hooks->process != NULL ||
+	    (srv->hooks->readable != NULL && (srv->personality->traits & PERSONALITY_EVENTED)))
 		return 0;
 	return server_fail(srv, EX_SOFTWARE, -EINVAL,
 	    "the service %s has no hook `process`, which server_type %s needs", srv->name,
@@ -274,11 +276,9 @@ detach(struct tend_server *srv)
 static int
 listen_to_signals(struct tend_server *srv)
 {
-	srv->loop = tend_loop_new(NULL);
-	if (srv->loop == NULL)
-		return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop: %s",
-		    error_reason(-errno));
-	return signals_open_parent(srv);
+	int r = server_new_loop(srv);
+
+	return r < 0 ? r : signals_open_parent(srv);
 }
 
 static int

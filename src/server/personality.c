@@ -13,6 +13,7 @@ static const struct personality *const all[] = {
 	&personality_fork,
 	&personality_preforksimple,
 	&personality_prefork,
+	&personality_multiplex,
 };
 
 const struct personality *
@@ -34,5 +35,5 @@ personality_find(const char *name, const char **nearest)
 const char *
 personality_names(void)
 {
-	return "Single, INET, Fork, PreForkSimple, PreFork";
+	return "Single, INET, Fork, PreForkSimple, PreFork, Multiplex";
 }

@@ -110,11 +110,13 @@ bind_stdio(struct tend_server *srv, struct tend_conn *c)
 
 /* The null device takes the client's place before the client is let go of (NS-CIO-02). */
 static void
-unbind_stdio(struct tend_conn *c)
+unbind_stdio(struct tend_conn *c, bool lives_on)
 {
 	struct tend_server *srv = c->mood->server;
 
-	if (!srv->stdio_bound)
+	(void)lives_on;
+	/* Not a connection that the handler made. */
+	if (!srv->stdio_bound || c != &srv->seat.conn)
 		return;
 	srv->stdio_bound = false;
 	unbind_streams(srv);
@@ -136,8 +138,8 @@ drain(void *data, int fd)
  * Who ends after this client does not keep the door open for others, who would wait in vain
  * (NS-SHD-06). The null device takes the number: the loop and the acceptor still know it.
  */
-static void
-let_go_of_listeners(struct tend_server *srv)
+void
+serve_let_go_of_listeners(struct tend_server *srv)
 {
 	size_t i;
 
@@ -157,7 +159,7 @@ cancelled(void *data)
 	if (stop && !(srv->role == ROLE_CHILD && srv->policy.children_finish))
 		return true;
 	if (stop || loop_signal_pending(srv->loop, srv->role == ROLE_CHILD ? SIGHUP : SIGQUIT))
-		let_go_of_listeners(srv);
+		serve_let_go_of_listeners(srv);
 	return false;
 }
 
@@ -168,7 +170,7 @@ orphaned(void *data)
 	struct tend_server *srv = data;
 
 	tend_log(srv, TEND_LOG_INFO, "The parent process is gone; leaving after this client");
-	let_go_of_listeners(srv);
+	serve_let_go_of_listeners(srv);
 	if (srv->stop == STOP_NOT)
 		srv->stop = STOP_GRACEFUL;
 }
@@ -266,31 +268,51 @@ tell_accepted(struct tend_server *srv, struct tend_conn *c)
 		srv->hooks->accepted(c);
 }
 
+/* Asks the rules and the hook; a client that is denied hears so. */
+static bool
+admit(struct tend_server *srv, struct tend_conn *c)
+{
+	if (is_allowed(srv, c))
+		return true;
+	/* Its request may be on the way: the farewell must not be lost to a reset. */
+	conn_refuse_input(c);
+	if (srv->hooks->denied != NULL)
+		srv->hooks->denied(c);
+	return false;
+}
+
+bool
+serve_admit(struct tend_server *srv, struct tend_conn *c)
+{
+	srv->requests++;
+	tell_accepted(srv, c);
+	return admit(srv, c);
+}
+
+void
+serve_processed(struct tend_server *srv, struct tend_conn *c, bool allowed)
+{
+	if (srv->hooks->processed != NULL)
+		srv->hooks->processed(c, allowed);
+}
+
 /* The middle of a connection: it is accepted and, if its transport wants, shaken hands with. */
 static void
 serve_client(struct tend_server *srv, struct tend_conn *c)
 {
-	const struct tend_hooks *hooks = srv->hooks;
 	bool allowed;
 
 	bind_stdio(srv, c);
 	if (!srv->policy.accepted_in_parent)
 		tell_accepted(srv, c);
-	allowed = is_allowed(srv, c);
-	if (allowed) {
-		hooks->process(c);
-	} else {
-		/* Its request may be on the way: the farewell must not be lost to a reset. */
-		conn_refuse_input(c);
-		if (hooks->denied != NULL)
-			hooks->denied(c);
-	}
-	if (hooks->processed != NULL)
-		hooks->processed(c, allowed);
+	allowed = admit(srv, c);
+	if (allowed)
+		srv->hooks->process(c);
+	serve_processed(srv, c, allowed);
 }
 
-static void
-refuse_handshake(struct tend_server *srv, struct tend_conn *c, int code)
+void
+serve_not_shaken(struct tend_server *srv, struct tend_conn *c, int code)
 {
 	const char *reason = error_reason(code);
 
@@ -299,8 +321,8 @@ refuse_handshake(struct tend_server *srv, struct tend_conn *c, int code)
 		srv->hooks->tls_failed(c, reason);
 }
 
-static void
-tell_closed(struct tend_server *srv, struct tend_conn *c)
+void
+serve_closed(struct tend_server *srv, struct tend_conn *c)
 {
 	if (srv->hooks->closed != NULL)
 		srv->hooks->closed(c);
@@ -316,9 +338,9 @@ serve_opened(struct tend_server *srv, struct tend_conn *c)
 	if (r == 0)
 		serve_client(srv, c);
 	else
-		refuse_handshake(srv, c, r);
+		serve_not_shaken(srv, c, r);
 	conn_close(c);
-	tell_closed(srv, c);
+	serve_closed(srv, c);
 }
 
 void
@@ -359,7 +381,7 @@ serve_abandon(struct tend_server *srv)
 {
 	conn_leave(&srv->seat.conn);
 	if (srv->policy.accepted_in_parent)
-		tell_closed(srv, &srv->seat.conn);
+		serve_closed(srv, &srv->seat.conn);
 	else
 		conn_release(&srv->seat.conn);
 }
@@ -373,6 +395,6 @@ serve_refuse(struct tend_server *srv)
 	if (srv->hooks->full != NULL)
 		srv->hooks->full(c);
 	fd = c->open ? conn_give_up_fd(c) : -1;
-	tell_closed(srv, c);
+	serve_closed(srv, c);
 	return fd;
 }

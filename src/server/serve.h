@@ -7,6 +7,9 @@
 /* In the end: the process has its own standard input and output again. */
 void serve_restore_stdio(struct tend_server *srv);
 
+/* A process that ends after the clients it has: the port is not kept open for others by it. */
+void serve_let_go_of_listeners(struct tend_server *srv);
+
 /* How blocking calls of this process wait; after signals are open, again after a fork. */
 void serve_open_mood(struct tend_server *srv, bool interruptible);
 
@@ -19,6 +22,16 @@ void serve_connection(struct tend_server *srv, struct seat *seat, int fd,
 
 /* The same for a connection that is open already; a child has it from serve_meet(). */
 void serve_opened(struct tend_server *srv, struct tend_conn *c);
+
+/*
+ * The same in steps, for connections whose hooks are called by a loop. The client is accepted: counts
+ * it, asks the rules and the hook `allow`; false: it was denied, and has been told.
+ */
+bool serve_admit(struct tend_server *srv, struct tend_conn *c);
+/* The handshake failed. */
+void serve_not_shaken(struct tend_server *srv, struct tend_conn *c, int code);
+void serve_processed(struct tend_server *srv, struct tend_conn *c, bool allowed);
+void serve_closed(struct tend_server *srv, struct tend_conn *c);
 
 /*
  * Parent of a child for each client. Opens the connection of srv->seat and, with the option

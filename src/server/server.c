@@ -44,6 +44,18 @@ tend_server_fail(struct tend_server *srv, int code, const char *format, ...)
 	return server_fail(srv, error_status_of(code), code, "%s: %s", reason, error_reason(code));
 }
 
+int
+server_new_loop(struct tend_server *srv)
+{
+	const char *poller = srv->settings.value.poller;
+
+	srv->loop = tend_loop_new(strcmp(poller, "auto") == 0 ? NULL : poller);
+	if (srv->loop != NULL)
+		return 0;
+	return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop (option poller): %s",
+	    error_reason(-errno));
+}
+
 void
 server_fatal(struct tend_server *srv)
 {

@@ -22,6 +22,7 @@
 #include "process/pidfile.h"
 #include "process/privileges.h"
 
+struct crowd;
 struct drains;
 struct master;
 struct personality;
@@ -85,9 +86,13 @@ struct tend_server {
 	bool             listeners_gone; /* of this process, although it still serves */
 	int64_t          accept_error_logged;
 
+	/* multiplex.c: of a worker with many clients; NULL elsewhere */
+	struct crowd *crowd;
+
 	/* master.c: personalities that fork */
 	struct master *master;
 	struct board  *board;
+	int            workers; /* workers.c: how many there are to be */
 
 	/* server.c: the description and the configuration */
 	const struct tend_service *service;
@@ -135,6 +140,9 @@ struct tend_server {
 /* Writes the sentence into srv->error. */
 int server_fail(struct tend_server *srv, int status, int code, const char *format, ...)
 	TEND_PRINTF(4, 5);
+
+/* A loop on the poller that the option poller names. 0 or -errno, with a sentence. */
+int server_new_loop(struct tend_server *srv);
 
 /* Reports a failure that ends the server: the fatal hook, then a line at level 0 (NS-LOG-22). */
 void server_fatal(struct tend_server *srv);

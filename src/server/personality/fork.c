@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/accept.h"
 #include "net/drain.h"
 #include "server/accept.h"
 #include "server/child.h"
@@ -133,7 +134,7 @@ admit(struct tend_server *srv, struct gate *g, int64_t now)
 {
 	struct door *door = srv->personality_state;
 	struct addr peer;
-	int fd = accept_one(g->listener, &peer);
+	int fd = accept_client(g->listener->fd, &peer);
 
 	g->ready = false;
 	if (fd == -EAGAIN)

@@ -1,0 +1,552 @@
+/*
+ * Multiplex: many clients in one process, on its loop. A service with the hook `readable` is called
+ * when something happens; one with `process` alone runs in a fiber for each client, and does not
+ * notice. `workers` such processes share the listeners.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/accept.h"
+#include "net/evented.h"
+#include "server/accept.h"
+#include "server/child.h"
+#include "server/hooks.h"
+#include "server/personality.h"
+#include "server/serve.h"
+#include "server/workers.h"
+
+/* Clients of one listener in a turn: the others have work, too. */
+#define BUDGET 64
+/* Warm stacks for fibers. */
+#define KEEP_STACKS 64
+/* Output that is queued when the server stops now may use this share of stop_timeout: after all of
+   it the master kills. */
+#define STOP_SHARE 0.7
+
+struct inlet {
+	struct crowd          *crowd;
+	const struct listener *listener;
+	struct tend_watch      watch;
+};
+
+/* A worker's clients. */
+struct crowd {
+	struct tend_server    *srv;
+	struct evented_mood    mood;
+	struct tend_conn_hooks hooks; /* evented */
+	struct fiber_pool      fibers;
+	struct inlet          *inlets;
+	size_t                 count; /* of inlets */
+	size_t                 clients;
+	unsigned long          most;
+	bool                   open;  /* the inlets are watched */
+	int64_t                quiet_since;
+	int64_t                trouble_logged;
+	struct tend_timer      pause;
+	struct tend_watch      lifeline;
+};
+
+/* ---- counting ---- */
+
+static void
+client_came(struct crowd *crowd)
+{
+	crowd->clients++;
+	board_opened(crowd->srv->board);
+	child_title(crowd->srv, true);
+}
+
+/* Told of and about to be freed. */
+static void
+client_left(struct crowd *crowd)
+{
+	crowd->clients--;
+	board_closed(crowd->srv->board);
+	if (crowd->clients == 0)
+		child_title(crowd->srv, false);
+	crowd->quiet_since = 0;
+}
+
+/* ---- evented clients ---- */
+
+static void
+finishing(struct tend_conn *c)
+{
+	serve_processed(c->mood->server, c, true);
+}
+
+static void
+closed(struct tend_conn *c)
+{
+	struct tend_server *srv = c->mood->server;
+
+	serve_closed(srv, c);
+	client_left(srv->crowd);
+}
+
+/* The first steps; what follows is told by the loop. */
+static void
+welcome(struct evented *m)
+{
+	struct tend_server *srv = m->c.mood->server;
+
+	if (serve_admit(srv, &m->c)) {
+		evented_begin(m);
+		return;
+	}
+	m->finished = true;
+	serve_processed(srv, &m->c, false);
+	tend_close(&m->c);
+}
+
+static void
+shaken(struct tend_conn *c, int code)
+{
+	if (code == 0) {
+		welcome(evented_of(c));
+		return;
+	}
+	serve_not_shaken(c->mood->server, c, code);
+	evented_of(c)->finished = true;
+	tend_abort(c);
+}
+
+static void
+start_evented(struct evented *m)
+{
+	if (m->c.transport->handshake != NULL)
+		evented_shake(m);
+	else
+		welcome(m);
+}
+
+/* ---- clients in fibers ---- */
+
+static void
+serve_in_fiber(struct tend_conn *c)
+{
+	serve_opened(c->mood->server, c);
+}
+
+/* Its handler has told of everything; only the memory is left. */
+static void
+fiber_closed(struct tend_conn *c)
+{
+	struct tend_server *srv = c->mood->server;
+
+	client_left(srv->crowd);
+}
+
+static void
+log_trouble(struct crowd *crowd, const char *what, int code)
+{
+	int64_t now = clock_now();
+
+	if (crowd->trouble_logged != 0 && now - crowd->trouble_logged < CLOCK_SECOND)
+		return;
+	crowd->trouble_logged = now;
+	tend_log(crowd->srv, TEND_LOG_WARNING, "Cannot serve a client: %s: %s", what,
+	    error_reason(code));
+}
+
+static void
+start_fiber(struct crowd *crowd, struct evented *m)
+{
+	int r = evented_run(m, serve_in_fiber);
+
+	if (r == 0)
+		return;
+	log_trouble(crowd, "no stack for its handler (option fiber_stack)", r);
+	tend_abort(&m->c);
+	evented_forget(m);
+	client_left(crowd);
+}
+
+/* ---- accepting ---- */
+
+static void
+close_inlets(struct crowd *crowd)
+{
+	size_t i;
+
+	for (i = 0; crowd->open && i < crowd->count; i++)
+		tend_watch_stop(&crowd->inlets[i].watch);
+	crowd->open = false;
+}
+
+static int
+open_inlets(struct crowd *crowd)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < crowd->count; i++)
+		r = tend_watch_start(crowd->srv->loop, &crowd->inlets[i].watch,
+		    crowd->inlets[i].listener->fd, TEND_READ | TEND_EXCLUSIVE);
+	crowd->open = true;
+	return r;
+}
+
+static void
+take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *peer)
+{
+	struct evented *m;
+	int r = evented_new(&m, &crowd->mood, fd, inlet->listener, peer);
+
+	if (r < 0) {
+		log_trouble(crowd, "its connection", r);
+		return;
+	}
+	client_came(crowd);
+	if (crowd->mood.fibers != NULL)
+		start_fiber(crowd, m);
+	else
+		start_evented(m);
+}
+
+static bool
+has_had_its_share(const struct crowd *crowd)
+{
+	return crowd->most != 0 && crowd->srv->requests >= crowd->most;
+}
+
+static void
+knock(struct tend_watch *w, unsigned events)
+{
+	struct inlet *inlet = w->data;
+	struct crowd *crowd = inlet->crowd;
+	struct addr peer;
+	int i, fd = -EAGAIN;
+
+	(void)events;
+	for (i = 0; i < BUDGET && !has_had_its_share(crowd); i++) {
+		fd = accept_client(inlet->listener->fd, &peer);
+		if (fd < 0)
+			break;
+		take(crowd, inlet, fd, &peer);
+	}
+	if (fd >= 0 || fd == -EAGAIN)
+		return;
+	/* The queue stays readable: watching it would only spin. */
+	accept_report(crowd->srv, inlet->listener, fd);
+	close_inlets(crowd);
+	tend_timer_start(crowd->srv->loop, &crowd->pause, ACCEPT_PAUSE);
+}
+
+static void
+pause_over(struct tend_timer *t)
+{
+	struct crowd *crowd = t->data;
+
+	if (open_inlets(crowd) == 0)
+		return;
+	close_inlets(crowd);
+	tend_timer_start(crowd->srv->loop, t, ACCEPT_PAUSE);
+}
+
+static void
+parent_gone(struct tend_watch *w, unsigned events)
+{
+	struct crowd *crowd = w->data;
+
+	(void)events;
+	tend_watch_stop(w);
+	tend_log(crowd->srv, TEND_LOG_INFO, "The parent process is gone; leaving");
+	if (crowd->srv->stop == STOP_NOT)
+		crowd->srv->stop = STOP_GRACEFUL;
+}
+
+/* ---- opening ---- */
+
+/* A handler that is in the way of all others. */
+static void
+stalled(struct tend_conn *c, int64_t took)
+{
+	tend_log(c->mood->server, TEND_LOG_WARNING,
+	    "Serving %s held up all other clients for %.3f s (option stall_warning)", tend_peer(c),
+	    clock_to_seconds(took));
+}
+
+static void
+drain(void *data, int fd)
+{
+	struct tend_server *srv = data;
+
+	drain_start(&srv->crowd->mood.conns->drains, fd);
+}
+
+/* In a signal handler: only what is safe there. */
+static void
+report_overflow(void *data, const void *address)
+{
+	static const char text[] = "tend: a handler ran over the stack of its fiber; this worker ends "
+				   "(raise the option fiber_stack)\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)data;
+	(void)address;
+	(void)n;
+}
+
+static int
+open_fibers(struct crowd *crowd)
+{
+	struct tend_server *srv = crowd->srv;
+	int r = fiber_pool_open(&crowd->fibers, (size_t)srv->settings.value.fiber_stack, KEEP_STACKS);
+
+	if (r < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot make stacks for fibers: %s (option fiber_stack)",
+		    error_reason(r));
+	fiber_overflow_open(report_overflow, NULL);
+	return 0;
+}
+
+static int
+open_mood(struct crowd *crowd)
+{
+	struct tend_server *srv = crowd->srv;
+	const struct tend_hooks *h = srv->hooks;
+	struct conns *all = conns_of(srv->loop);
+	int r = 0;
+
+	if (all == NULL)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	all->drains.seconds = srv->settings.value.linger_timeout;
+	all->stall = clock_from_seconds(srv->settings.value.stall_warning);
+	all->stalled = stalled;
+	if (h->readable != NULL) {
+		evented_mood_init(&crowd->mood, all);
+		crowd->mood.finishing = finishing;
+		crowd->mood.closed = closed;
+		crowd->mood.shaken = shaken;
+	} else {
+		evented_mood_init_fiber(&crowd->mood, all, &crowd->fibers);
+		crowd->mood.closed = fiber_closed;
+		r = open_fibers(crowd);
+	}
+	crowd->hooks = (struct tend_conn_hooks){
+		.readable = h->readable,
+		.drained = h->drained,
+		.ended = h->ended,
+		.failed = h->failed,
+		.timed_out = h->timed_out,
+	};
+	crowd->mood.hooks = &crowd->hooks;
+	crowd->mood.mood.limits = &srv->limits;
+	crowd->mood.mood.server = srv;
+	crowd->mood.mood.data = srv;
+	crowd->mood.mood.drain = drain;
+	return r;
+}
+
+static int
+open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
+{
+	size_t i;
+	int r;
+
+	*crowd = (struct crowd){ .srv = srv, .most = most, .count = srv->listener_count };
+	srv->crowd = crowd;
+	tend_timer_init(&crowd->pause, pause_over, crowd);
+	tend_watch_init(&crowd->lifeline, parent_gone, crowd);
+	crowd->inlets = calloc(crowd->count, sizeof(*crowd->inlets));
+	if (crowd->inlets == NULL)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	for (i = 0; i < crowd->count; i++) {
+		crowd->inlets[i] = (struct inlet){ .crowd = crowd, .listener = &srv->listeners[i] };
+		tend_watch_init(&crowd->inlets[i].watch, knock, &crowd->inlets[i]);
+	}
+	r = open_mood(crowd);
+	if (r == 0)
+		r = open_inlets(crowd);
+	if (r == 0 && srv->lifeline >= 0)
+		r = tend_watch_start(srv->loop, &crowd->lifeline, srv->lifeline, TEND_READ);
+	if (r < 0 && srv->error.code == 0)
+		server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
+	return r;
+}
+
+/* ---- working ---- */
+
+static int
+turn(struct crowd *crowd, double seconds)
+{
+	struct tend_server *srv = crowd->srv;
+	int r;
+
+	hook_before_accept(srv);
+	board_say_again(srv->board);
+	r = tend_loop_turn(srv->loop, seconds);
+	if (r < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
+	return 0;
+}
+
+/* Nothing has happened for idle_period: the hook, and the end of a worker that nobody needs. */
+static void
+idle_turn(struct crowd *crowd, int64_t now)
+{
+	struct tend_server *srv = crowd->srv;
+	int64_t unused = now - crowd->quiet_since;
+
+	hook_idle(srv);
+	if (crowd->clients > 0)
+		return;
+	child_title_idle(srv, (long)(unused / CLOCK_SECOND));
+	if (srv->policy.worker_idle == 0 || unused <= srv->policy.worker_idle ||
+	    (srv->requests == 0 && !srv->policy.unused_retire_too))
+		return;
+	tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %ld idle seconds (option worker_idle_timeout)",
+	    (long)(unused / CLOCK_SECOND));
+	srv->stop = STOP_GRACEFUL;
+}
+
+static bool
+wants_idle_turns(const struct tend_server *srv)
+{
+	return srv->settings.value.idle_period > 0 && (srv->hooks->child_idle != NULL ||
+	    srv->policy.worker_idle > 0 || srv->policy.titles);
+}
+
+static int
+work_with_idle_turns(struct crowd *crowd)
+{
+	struct tend_server *srv = crowd->srv;
+	int64_t period = clock_from_seconds(srv->settings.value.idle_period), looked = clock_now();
+	uint64_t events = srv->loop->stats.events;
+	int r = 0;
+
+	while (r == 0 && srv->stop == STOP_NOT && !has_had_its_share(crowd)) {
+		int64_t now = clock_now();
+
+		if (crowd->quiet_since == 0)
+			crowd->quiet_since = now;
+		if (srv->loop->stats.events != events) {
+			events = srv->loop->stats.events;
+			looked = now;
+		} else if (now - looked >= period) {
+			looked = now;
+			idle_turn(crowd, now);
+		}
+		if (srv->stop == STOP_NOT)
+			r = turn(crowd, clock_to_seconds(clock_after(looked, period) - now));
+	}
+	return r;
+}
+
+static int
+work_until_told(struct crowd *crowd)
+{
+	struct tend_server *srv = crowd->srv;
+	int r = 0;
+
+	if (wants_idle_turns(srv))
+		return work_with_idle_turns(crowd);
+	while (r == 0 && srv->stop == STOP_NOT && !has_had_its_share(crowd))
+		r = turn(crowd, -1);
+	return r;
+}
+
+/* ---- the end ---- */
+
+static bool
+is_empty(const struct crowd *crowd)
+{
+	return crowd->clients == 0 && drains_active(&crowd->mood.conns->drains) == 0;
+}
+
+/* Handlers hear that they are to end; what is queued leaves. */
+static void
+dismiss(struct crowd *crowd)
+{
+	struct tend_conn *c;
+
+	if (crowd->mood.fibers != NULL) {
+		evented_cancel_fibers(&crowd->mood);
+		return;
+	}
+	for (c = conns_first(&crowd->mood); c != NULL; c = tend_conn_next(c)) {
+		evented_of(c)->result = -ECANCELED;
+		tend_close(c);
+	}
+}
+
+static void
+cut_off(struct crowd *crowd)
+{
+	struct tend_watch *w;
+	int fd = 0;
+
+	for (; (w = watch_find(crowd->srv->loop, evented_event, &fd)) != NULL; fd++)
+		tend_abort(w->data);
+}
+
+/* Clients that are served are served to their end (NS-SHD-05), unless there is no time for that. */
+static int
+finish(struct crowd *crowd)
+{
+	struct tend_server *srv = crowd->srv;
+	int64_t until = CLOCK_NEVER, now;
+	int r = 0;
+
+	while (r == 0 && !is_empty(crowd)) {
+		now = clock_now();
+		if (srv->stop == STOP_NOW && until == CLOCK_NEVER) {
+			until = clock_after(now,
+			    clock_from_seconds(srv->settings.value.stop_timeout * STOP_SHARE));
+			dismiss(crowd);
+		}
+		if (now >= until)
+			break;
+		r = turn(crowd, until == CLOCK_NEVER ? -1 : clock_to_seconds(until - now));
+	}
+	if (!is_empty(crowd)) {
+		cut_off(crowd);
+		tend_loop_turn(srv->loop, 0);
+	}
+	return r;
+}
+
+static int
+work(struct tend_server *srv, unsigned long most)
+{
+	struct crowd *crowd = malloc(sizeof(*crowd));
+	int r;
+
+	if (crowd == NULL)
+		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
+	r = open_crowd(crowd, srv, most);
+	if (r == 0)
+		r = work_until_told(crowd);
+	close_inlets(crowd);
+	serve_let_go_of_listeners(srv);
+	tend_timer_stop(&crowd->pause);
+	if (r == 0)
+		r = finish(crowd);
+	tend_watch_stop(&crowd->lifeline);
+	return r;
+}
+
+static const char *const defaults[] = { "max_requests", "0", "check_for_dead", "30", NULL };
+
+const struct personality personality_multiplex = {
+	.name = "Multiplex",
+	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS | PERSONALITY_MANY | PERSONALITY_EVENTED,
+	.defaults = defaults,
+	.prepare = workers_prepare,
+	.open = workers_open,
+	.loop = workers_loop,
+	.work = work,
+	.close = master_close,
+	.resize = workers_resize,
+};
+
+struct tend_conn *
+tend_conn_first(struct tend_server *srv)
+{
+	return srv->crowd != NULL ? conns_first(&srv->crowd->mood) : NULL;
+}
