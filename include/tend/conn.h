@@ -180,6 +180,19 @@ TEND_API const char *tend_conn_service(struct tend_conn *c);
 
 TEND_API struct tend_server *tend_conn_server(struct tend_conn *c);
 
+/* Why a client is refused: which limit, and the option that moves it. */
+enum tend_refusal {
+	TEND_REFUSAL_NONE,
+	TEND_REFUSAL_SERVERS,     /* max_servers, where the option full is "refuse" */
+	TEND_REFUSAL_CONNECTIONS, /* max_connections */
+	TEND_REFUSAL_SOURCE,      /* max_per_source */
+	TEND_REFUSAL_RATE,        /* source_rate, and source_hold after it */
+	TEND_REFUSALS             /* how many there are; more may come */
+};
+
+/* In the hook `full`, and in `closed` after it: why. TEND_REFUSAL_NONE: it was not refused. */
+TEND_API enum tend_refusal tend_conn_refusal(const struct tend_conn *c);
+
 /* The descriptor of the socket; it stays the connection's own. -1 after tend_close(). */
 TEND_API int tend_conn_fd(struct tend_conn *c);
 

@@ -427,6 +427,12 @@ tend_conn_server(struct tend_conn *c)
 	return c->mood->server;
 }
 
+enum tend_refusal
+tend_conn_refusal(const struct tend_conn *c)
+{
+	return (enum tend_refusal)c->refusal;
+}
+
 int
 tend_conn_fd(struct tend_conn *c)
 {

@@ -150,6 +150,9 @@ struct tend_conn {
 	int     broken;     /* the error that ended output, 0: none */
 	int     input_error;
 
+	uint32_t place;   /* among all clients of the server, for limits; 0: none */
+	uint8_t  refusal; /* enum tend_refusal */
+
 	int64_t pieces_until; /* when a line must be complete; 0: it has not waited yet */
 	int64_t idle;         /* how long a call may wait; CLOCK_NEVER: for ever */
 	int64_t deadline;     /* CLOCK_NEVER: none */
