@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include <tend/base.h>
+#include <tend/conn.h>
 #include <tend/service.h>
 
 TEND_BEGIN_DECLS
@@ -142,6 +143,9 @@ TEND_API unsigned long tend_server_requests(const struct tend_server *srv);
 TEND_API unsigned      tend_server_children(const struct tend_server *srv);
 TEND_API unsigned      tend_server_busy(const struct tend_server *srv);
 TEND_API unsigned long tend_server_served(const struct tend_server *srv);
+
+/* Clients refused by a limit, of the whole server (of TEND_REFUSAL_SERVERS: by this process). */
+TEND_API unsigned long tend_server_refused(const struct tend_server *srv, enum tend_refusal why);
 
 /* The endpoints that are bound, from the hook `bound` on. */
 struct tend_endpoint {

@@ -62,7 +62,8 @@ struct tend_hooks {
 	bool (*allow)(struct tend_conn *c);
 	/* Instead of `process` for a connection that was denied. */
 	void (*denied)(struct tend_conn *c);
-	/* Instead of `process` when a limit refuses the connection; the process that accepts. */
+	/* Instead of `process` when a limit refuses the connection (tend_conn_refusal() tells which);
+	   the process that accepts. */
 	void (*full)(struct tend_conn *c);
 	/* The TLS handshake failed; `reason` says why. Only `closed` follows. */
 	void (*tls_failed)(struct tend_conn *c, const char *reason);
@@ -216,8 +217,17 @@ struct tend_config {
 	int         fiber_stack; /* bytes of address space */
 	int         max_output;  /* bytes queued for one client */
 	double      stall_warning;
+	/* limits that all processes share */
+	int         max_connections;
+	int         max_per_source;
+	const char *source_rate; /* "20/10": twenty within ten seconds */
+	double      source_hold;
+	int         source_prefix_v4;
+	int         source_prefix_v6;
+	const char *limit_exempt;
+	double      limit_report;
 
-	void *reserved[10];
+	void *reserved[16];
 };
 
 struct tend_service {

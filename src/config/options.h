@@ -37,7 +37,7 @@ void options_free(struct options *o);
 
 /*
  * Every member of `code` that is not zero becomes a value of SOURCE_CODE; TEND_NONE becomes
- * "0". The text of a list (port, host, proto, ipv, cidr_allow, cidr_deny) is split at commas;
+ * "0". The text of a list (port, host, proto, ipv, cidr_allow, cidr_deny, ...) is split at commas;
  * allow and deny are one pattern each. `listen_at` is handed on to the settings (borrowed).
  */
 int options_from_code(struct options *o, const struct tend_config *code, struct error *e);

@@ -11,6 +11,7 @@
 
 #define SECONDS_MAX 1e9
 #define SERVERS_MAX 100000
+#define CONNECTIONS_MAX 1000000
 #define LINE_MAX_BYTES (16 * 1024 * 1024)
 
 /* An option with one value: its type is that of the member of struct tend_config. */
@@ -198,6 +199,38 @@ const struct row option_rows[] = {
 		.help = "Multiplex: output that may be queued for a client that does not read; one "
 			"more byte ends the connection." },
 
+	/* how many may come */
+	{ .name = "max_connections", ONE(max_connections), .min = 0, .max = CONNECTIONS_MAX,
+		.group = GROUP_HOW_MANY_MAY_COME, .unit = "NUMBER", .value = "0",
+		.help = "Clients that may be connected at the same time, in all processes together; "
+			"one that is too many is refused. 0: no limit of this kind." },
+	{ .name = "max_per_source", ONE(max_per_source), .min = 0, .max = CONNECTIONS_MAX,
+		.group = GROUP_HOW_MANY_MAY_COME, .unit = "NUMBER", .value = "0",
+		.help = "Clients of the same source that may be connected at the same time; 0: no "
+			"limit." },
+	{ .name = "source_rate", ONE(source_rate), .group = GROUP_HOW_MANY_MAY_COME,
+		.unit = "NUMBER/SECONDS", .value = "0", .standard = "0, no limit",
+		.help = "New clients of the same source within so many seconds, as 20/10; a source "
+			"that is faster is refused for source_hold." },
+	{ .name = "source_hold", SECONDS(source_hold), .group = GROUP_HOW_MANY_MAY_COME,
+		.value = "60",
+		.help = "Seconds for which a source is refused after more clients than source_rate "
+			"allows; 0: until that many seconds are over." },
+	{ .name = "source_prefix_v4", ONE(source_prefix_v4), .min = 0, .max = 32,
+		.group = GROUP_HOW_MANY_MAY_COME, .unit = "BITS", .value = "32",
+		.help = "How many bits of an IPv4 address make it a source of its own." },
+	{ .name = "source_prefix_v6", ONE(source_prefix_v6), .min = 0, .max = 128,
+		.group = GROUP_HOW_MANY_MAY_COME, .unit = "BITS", .value = "64",
+		.help = "How many bits of an IPv6 address make it a source of its own." },
+	{ .name = "limit_exempt", SEVERAL(limit_exempt, limit_exempt), .flags = ROW_CODE_SPLIT,
+		.group = GROUP_HOW_MANY_MAY_COME, .unit = "NETWORK",
+		.help = "Network whose clients none of these limits refuses, as 192.0.2.0/24. May be "
+			"given several times." },
+	{ .name = "limit_report", SECONDS(limit_report), .group = GROUP_HOW_MANY_MAY_COME,
+		.value = "60",
+		.help = "Seconds between two log lines about clients that one of these limits "
+			"refused, at least." },
+
 	/* who may come */
 	{ .name = "allow", SEVERAL(allow, allow), .group = GROUP_WHO_MAY_COME, .unit = "PATTERN",
 		.help = "Regular expression for addresses that may come. May be given several "
@@ -371,6 +404,7 @@ row_group_title(enum row_group group)
 		[GROUP_WHERE_TO_LISTEN] = "Where to listen",
 		[GROUP_HOW_TO_SERVE] = "How to serve",
 		[GROUP_WHAT_A_CLIENT_MAY_DO] = "What a client may do",
+		[GROUP_HOW_MANY_MAY_COME] = "How many may come",
 		[GROUP_WHO_MAY_COME] = "Who may come",
 		[GROUP_AS_WHOM_AND_WHERE] = "As whom and where to run",
 		[GROUP_LOG] = "Log",

@@ -17,6 +17,7 @@ struct settings {
 	struct tend_list server_type;
 	struct tend_list sig_passthrough;
 	struct tend_list allow, deny, cidr_allow, cidr_deny;
+	struct tend_list limit_exempt;
 };
 
 #endif

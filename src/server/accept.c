@@ -16,6 +16,7 @@
 #include "net/drain.h"
 #include "server/child.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/serve.h"
 
 /* While connections never cease, the loop is looked at every so many of them all the same. */
@@ -50,6 +51,7 @@ struct acceptor {
 	bool                sparse;  /* the last hope was in vain: clients come one by one */
 	unsigned            since_hope;
 	unsigned            since_look;
+	unsigned            since_turn;
 	int64_t             born, last_served; /* 0: nobody yet */
 	struct tend_timer   pause;   /* running: starved, the listeners are left alone */
 	struct tend_watch   lifeline;
@@ -387,10 +389,16 @@ static void
 serve_taken(struct acceptor *a, const struct inlet *s, int fd, const struct addr *peer)
 {
 	struct tend_server *srv = a->srv;
+	uint32_t place;
+	enum tend_refusal why = limits_enter(srv, peer, &place);
 
+	if (why != TEND_REFUSAL_NONE) {
+		serve_turn_away(srv, &srv->seat, fd, s->listener, peer, why, &a->drains);
+		return;
+	}
 	if (srv->board != NULL)
 		child_busy(srv);
-	serve_connection(srv, &srv->seat, fd, s->listener, peer);
+	serve_connection(srv, &srv->seat, fd, s->listener, peer, place);
 	if (srv->board != NULL) {
 		child_waiting(srv);
 		child_title_idle(srv, 0);
@@ -422,7 +430,7 @@ accept_round(struct acceptor *a)
 	look_at_the_others(a, s);
 	serve_taken(a, s, fd, &peer);
 	/* Signals and timers are looked at when there is one, and now and then in any case. */
-	if (loop_signal_seen(srv->loop) || srv->requests % ACCEPT_BATCH == 0)
+	if (loop_signal_seen(srv->loop) || ++a->since_turn % ACCEPT_BATCH == 0)
 		return tend_loop_turn(srv->loop, 0) < 0 ? -EIO : 0;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "loop/loop.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/personality.h"
 #include "server/serve.h"
 #include "server/waiter.h"
@@ -152,6 +153,8 @@ lifecycle_refresh(struct tend_server *srv)
 	srv->log.level = srv->settings.value.log_level;
 	if (srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
+	if (r == 0)
+		r = limits_refresh(srv);
 	return r == 0 ? check_access(srv) : r;
 }
 
@@ -159,7 +162,7 @@ int
 lifecycle_check(struct tend_server *srv)
 {
 	static int (*const checks[])(struct tend_server *) = {
-		check_hooks, parse_passthrough, check_access, check_identity,
+		check_hooks, parse_passthrough, check_access, limits_check, check_identity,
 	};
 	size_t i;
 	int r = choose_personality(srv);
@@ -482,13 +485,15 @@ static int
 open_personality(struct tend_server *srv)
 {
 	const struct personality *p = srv->personality;
+	int r;
 
 	if (p->state_size > 0) {
 		srv->personality_state = calloc(1, p->state_size);
 		if (srv->personality_state == NULL)
 			return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	}
-	return p->open != NULL ? p->open(srv) : 0;
+	r = p->open != NULL ? p->open(srv) : 0;
+	return r == 0 && !is_inet(srv) ? limits_open(srv) : r;
 }
 
 static void
@@ -498,6 +503,7 @@ close_personality(struct tend_server *srv)
 		srv->personality->close(srv);
 	free(srv->personality_state);
 	srv->personality_state = NULL;
+	limits_close(srv);
 }
 
 static int

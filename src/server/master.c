@@ -17,6 +17,7 @@
 #include "process/title.h"
 #include "server/child.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/personality.h"
 
 /* ---- opening and closing ---- */
@@ -297,6 +298,7 @@ master_loop(struct tend_server *srv, master_manage_fn manage)
 		next = earlier(next, check_if_due(srv, now));
 		next = earlier(next, idle_if_due(srv, now));
 		next = earlier(next, master_end_stuck(srv, now));
+		next = earlier(next, limits_look_after(srv, now));
 		master_tell_again(srv, now);
 		r = master_turn_until(srv, next);
 	}

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/master.h"
 
 /* A child that ends sooner than this, without a client, "died young". */
@@ -125,6 +126,7 @@ forget(struct tend_server *srv, struct child *child, int status)
 	/* It may have been killed after it marked us as woken and before it woke us. */
 	if (WIFSIGNALED(status))
 		board_woken(srv->board);
+	limits_reclaim(srv, child->slot);
 	board_release(srv->board, child->slot);
 	children_remove(&m->children, child);
 	m->busy_turn = true;

@@ -16,6 +16,7 @@
 #include "loop/loop.h"
 #include "net/drain.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/personality.h"
 
 /* ---- standard input and output ---- */
@@ -124,6 +125,14 @@ unbind_stdio(struct tend_conn *c, bool lives_on)
 	dup2(srv->null_fd, STDOUT_FILENO);
 }
 
+/* Its place is free before it can see the end: it may come again at once. */
+static void
+let_go(struct tend_conn *c)
+{
+	unbind_stdio(c);
+	limits_leave(c->mood->server, c);
+}
+
 static void
 drain(void *data, int fd)
 {
@@ -213,7 +222,7 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 		.data = srv,
 		.lifeline_fd = interruptible ? srv->lifeline : -1,
 		.orphaned = orphaned,
-		.closing = unbind_stdio,
+		.closing = let_go,
 		.drain = srv->drains != NULL ? drain : NULL,
 	};
 }
@@ -324,6 +333,7 @@ serve_not_shaken(struct tend_server *srv, struct tend_conn *c, int code)
 void
 serve_closed(struct tend_server *srv, struct tend_conn *c)
 {
+	limits_leave(srv, c);
 	if (srv->hooks->closed != NULL)
 		srv->hooks->closed(c);
 	conn_release(c);
@@ -345,28 +355,37 @@ serve_opened(struct tend_server *srv, struct tend_conn *c)
 
 void
 serve_connection(struct tend_server *srv, struct seat *seat, int fd, const struct listener *from,
-	const struct addr *peer)
+	const struct addr *peer, uint32_t place)
 {
 	conn_open(&seat->conn, fd, from, peer, &seat->mood);
+	seat->conn.place = place;
 	serve_opened(srv, &seat->conn);
 }
 
 /* ---- in a parent that accepts for its children ---- */
 
-void
-serve_meet(struct tend_server *srv, int fd, const struct listener *from, const struct addr *peer)
+/* Opens the connection for one who waits for nobody: he has others to accept. */
+static void
+meet(struct tend_server *srv, struct seat *seat, int fd, const struct listener *from,
+	const struct addr *peer, enum tend_refusal why)
 {
-	/* A parent waits for nobody: it has others to accept. */
-	srv->seat.mood = (struct conn_mood){
+	seat->mood = (struct conn_mood){
 		.wait = conn_wait_never,
 		.limits = &srv->limits,
 		.server = srv,
 		.interrupt_fd = -1,
 		.lifeline_fd = -1,
 	};
-	conn_open(&srv->seat.conn, fd, from, peer, &srv->seat.mood);
+	conn_open(&seat->conn, fd, from, peer, &seat->mood);
+	seat->conn.refusal = (uint8_t)why;
 	if (srv->policy.accepted_in_parent)
-		tell_accepted(srv, &srv->seat.conn);
+		tell_accepted(srv, &seat->conn);
+}
+
+void
+serve_meet(struct tend_server *srv, int fd, const struct listener *from, const struct addr *peer)
+{
+	meet(srv, &srv->seat, fd, from, peer, TEND_REFUSAL_NONE);
 }
 
 void
@@ -380,16 +399,20 @@ void
 serve_abandon(struct tend_server *srv)
 {
 	conn_leave(&srv->seat.conn);
+	limits_leave(srv, &srv->seat.conn);
 	if (srv->policy.accepted_in_parent)
 		serve_closed(srv, &srv->seat.conn);
 	else
 		conn_release(&srv->seat.conn);
 }
 
-int
-serve_refuse(struct tend_server *srv)
+/* ---- clients that are one too many ---- */
+
+/* The hooks `full` and `closed`. The descriptor, on which the farewell has been sent, or -1 when the
+   hook closed it. */
+static int
+say_farewell(struct tend_server *srv, struct tend_conn *c)
 {
-	struct tend_conn *c = &srv->seat.conn;
 	int fd;
 
 	if (srv->hooks->full != NULL)
@@ -397,4 +420,27 @@ serve_refuse(struct tend_server *srv)
 	fd = c->open ? conn_give_up_fd(c) : -1;
 	serve_closed(srv, c);
 	return fd;
+}
+
+void
+serve_turn_away(struct tend_server *srv, struct seat *seat, int fd, const struct listener *from,
+	const struct addr *peer, enum tend_refusal why, struct drains *drains)
+{
+	struct conn_mood mood = seat->mood;
+
+	if (why == TEND_REFUSAL_SERVERS)
+		srv->refused_full++;
+	/* Nobody has anything to say: a flood of such clients costs an accept and a close each. */
+	if (srv->hooks->full == NULL && srv->hooks->closed == NULL &&
+	    !srv->policy.accepted_in_parent) {
+		close(fd);
+		return;
+	}
+	meet(srv, seat, fd, from, peer, why);
+	fd = say_farewell(srv, &seat->conn);
+	seat->mood = mood;
+	if (fd >= 0 && drains != NULL)
+		drain_start(drains, fd);
+	else if (fd >= 0)
+		close(fd);
 }

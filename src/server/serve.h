@@ -14,11 +14,19 @@ void serve_let_go_of_listeners(struct tend_server *srv);
 void serve_open_mood(struct tend_server *srv, bool interruptible);
 
 /*
- * Serves the client on `fd`, which is taken, from the first step to the last. `peer` may be NULL.
- * Failures end this connection and nothing else.
+ * Serves the client on `fd`, which is taken, from the first step to the last. `peer` may be NULL;
+ * `place` is limits_enter()'s. Failures end this connection and nothing else.
  */
 void serve_connection(struct tend_server *srv, struct seat *seat, int fd,
-	const struct listener *from, const struct addr *peer);
+	const struct listener *from, const struct addr *peer, uint32_t place);
+
+/*
+ * Turns the client on `fd`, which is taken, away, waiting for nothing: with a farewell, where the
+ * service has one, whose arrival `drains` looks after (NULL: it is left to luck).
+ */
+void serve_turn_away(struct tend_server *srv, struct seat *seat, int fd,
+	const struct listener *from, const struct addr *peer, enum tend_refusal why,
+	struct drains *drains);
 
 /* The same for a connection that is open already; a child has it from serve_meet(). */
 void serve_opened(struct tend_server *srv, struct tend_conn *c);
@@ -36,15 +44,12 @@ void serve_closed(struct tend_server *srv, struct tend_conn *c);
 /*
  * Parent of a child for each client. Opens the connection of srv->seat and, with the option
  * accepted_in_parent, runs the hook `accepted`. Then either a child is forked, which serves it with
- * serve_opened() while the parent lets go of it with serve_part(); or it is refused with
- * serve_refuse(): the hooks `full` and `closed`, and the descriptor, on which the farewell has been
- * sent, back (-1 when the hook closed it).
+ * serve_opened() while the parent lets go of it with serve_part(); or no child could be had.
  */
 void serve_meet(struct tend_server *srv, int fd, const struct listener *from,
 	const struct addr *peer);
 void serve_part(struct tend_server *srv);
 /* No child could be had: the client sees the end, the service the hook `closed`. */
 void serve_abandon(struct tend_server *srv);
-int  serve_refuse(struct tend_server *srv);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "server/child.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/personality.h"
 #include "server/server.h"
 
@@ -130,6 +131,7 @@ tend_server_free(struct tend_server *srv)
 		return;
 	conn_done(&srv->seat.conn);
 	access_free(srv->access);
+	limits_free(srv);
 	endpoints_done(&srv->endpoints);
 	options_free(srv->options);
 	logger_done(&srv->log);
@@ -261,7 +263,7 @@ is_settled(const struct tend_server *srv, const char *name)
 		"setsid" };
 	static const char *const by_binding[] = { "port", "host", "proto", "ipv", "listen",
 		"server_type", "personality", "user", "group", "chroot", "serialize", "lock_file",
-		"child_communication", "sig_passthrough" };
+		"child_communication", "sig_passthrough", "source_prefix_v4", "source_prefix_v6" };
 	size_t i;
 
 	for (i = 0; srv->running && i < sizeof(by_start) / sizeof(by_start[0]); i++)

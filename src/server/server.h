@@ -24,8 +24,10 @@
 
 struct crowd;
 struct drains;
+struct limits;
 struct master;
 struct personality;
+struct sources;
 
 /* Which of the server's processes this is. Hooks are checked against it. */
 enum role {
@@ -88,6 +90,11 @@ struct tend_server {
 
 	/* multiplex.c: of a worker with many clients; NULL elsewhere */
 	struct crowd *crowd;
+
+	/* limits.c */
+	struct sources *sources;       /* shared by all processes; NULL: there is no such limit */
+	struct limits  *shared_limits; /* from lifecycle_check() on */
+	unsigned long   refused_full;  /* this process: clients refused at max_servers */
 
 	/* master.c: personalities that fork */
 	struct master *master;

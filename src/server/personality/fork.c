@@ -12,6 +12,7 @@
 #include "server/accept.h"
 #include "server/child.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/personality.h"
 #include "server/serve.h"
 
@@ -128,6 +129,17 @@ log_limit(struct tend_server *srv, int64_t now)
 	    srv->policy.refuse_when_full ? "are refused" : "wait in the queue");
 }
 
+/* For a client that has been accepted: why it is one too many, if it is. */
+static enum tend_refusal
+find_room(struct tend_server *srv, const struct addr *peer, uint32_t *place, int64_t now)
+{
+	*place = 0;
+	if (!is_full(srv))
+		return limits_enter(srv, peer, place);
+	log_limit(srv, now);
+	return TEND_REFUSAL_SERVERS;
+}
+
 /* Accepts from one listener and forks. */
 static void
 admit(struct tend_server *srv, struct gate *g, int64_t now)
@@ -135,6 +147,9 @@ admit(struct tend_server *srv, struct gate *g, int64_t now)
 	struct door *door = srv->personality_state;
 	struct addr peer;
 	int fd = accept_client(g->listener->fd, &peer);
+	enum tend_refusal why;
+	uint32_t place;
+	pid_t pid;
 
 	g->ready = false;
 	if (fd == -EAGAIN)
@@ -145,13 +160,16 @@ admit(struct tend_server *srv, struct gate *g, int64_t now)
 		return;
 	}
 	srv->master->busy_turn = true;
+	why = find_room(srv, &peer, &place, now);
+	if (why != TEND_REFUSAL_NONE) {
+		serve_turn_away(srv, &srv->seat, fd, g->listener, &peer, why, door->drains);
+		return;
+	}
 	serve_meet(srv, fd, g->listener, &peer);
-	if (is_full(srv)) {
-		log_limit(srv, now);
-		fd = serve_refuse(srv);
-		if (fd >= 0)
-			drain_start(door->drains, fd);
-	} else if (master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door) > 0) {
+	srv->seat.conn.place = place;
+	pid = master_spawn(srv, TEND_CHILD_FORK, 1, serve_guest, door);
+	if (pid > 0) {
+		limits_hand_over(srv, &srv->seat.conn, pid);
 		serve_part(srv);
 	} else {
 		serve_abandon(srv);
@@ -229,7 +247,7 @@ open_fork(struct tend_server *srv)
 
 	if (r < 0)
 		return r;
-	if (srv->policy.refuse_when_full && (r = open_drains(srv, door)) < 0)
+	if ((srv->policy.refuse_when_full || limits_are_set(srv)) && (r = open_drains(srv, door)) < 0)
 		return r;
 	door->gates = calloc(srv->listener_count, sizeof(*door->gates));
 	if (door->gates == NULL || conn_warm(&srv->seat.conn, !srv->settings.value.no_client_stdout) < 0)
