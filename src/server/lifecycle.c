@@ -113,11 +113,15 @@ static int
 check_access(struct tend_server *srv)
 {
 	const struct settings *s = &srv->settings;
+	struct access *fresh;
+	int r = access_new(&fresh, &s->allow, &s->deny, &s->cidr_allow, &s->cidr_deny, &srv->error);
 
+	/* A server at work that is told nonsense goes on with the rules that it has. */
+	if (r < 0)
+		return r;
 	access_free(srv->access);
-	srv->access = NULL;
-	return access_new(&srv->access, &s->allow, &s->deny, &s->cidr_allow, &s->cidr_deny,
-	    &srv->error);
+	srv->access = fresh;
+	return 0;
 }
 
 static int

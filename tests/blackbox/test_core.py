@@ -109,6 +109,16 @@ def test_options_are_read_and_set_at_run_time(core):
         c.expect_end()
 
 
+def test_option_that_is_refused_leaves_the_server_as_it_was(core):
+    """NS-GEN-03: in its rules, too."""
+    server = core('server_type', 'Single', 'cidr_allow', '127.0.0.0/8')
+    for name in ('cidr_allow', 'cidr_deny', 'allow', 'limit_exempt', 'source_rate'):
+        with server.client() as c:
+            assert ask(c, f'set {name} (') == os.strerror(errno.EINVAL)
+    with server.client() as c:
+        assert ask(c, 'still here') == 'still here'
+
+
 def test_two_servers_do_not_know_of_each_other(core):
     """NS-GEN-01: everything belongs to a server object; nothing is the process's."""
     one, other = core('word', 'one'), core('word', 'other')
