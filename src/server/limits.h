@@ -37,12 +37,19 @@ limits_enter(struct tend_server *srv, const struct addr *peer, uint32_t *place)
 	return srv->sources == NULL ? TEND_REFUSAL_NONE : limits_decide(srv, peer, place);
 }
 
+/* The place is free again. */
+static inline void
+limits_leave_place(struct tend_server *srv, uint32_t place)
+{
+	if (place != 0)
+		sources_leave(srv->sources, place);
+}
+
 /* The process that serves it: the client is gone. */
 static inline void
 limits_leave(struct tend_server *srv, struct tend_conn *c)
 {
-	if (c->place != 0)
-		sources_leave(srv->sources, c->place);
+	limits_leave_place(srv, c->place);
 	c->place = 0;
 }
 

@@ -111,11 +111,10 @@ bind_stdio(struct tend_server *srv, struct tend_conn *c)
 
 /* The null device takes the client's place before the client is let go of (NS-CIO-02). */
 static void
-unbind_stdio(struct tend_conn *c, bool lives_on)
+unbind_stdio(struct tend_conn *c)
 {
 	struct tend_server *srv = c->mood->server;
 
-	(void)lives_on;
 	/* Not a connection that the handler made. */
 	if (!srv->stdio_bound || c != &srv->seat.conn)
 		return;
@@ -127,8 +126,9 @@ unbind_stdio(struct tend_conn *c, bool lives_on)
 
 /* Its place is free before it can see the end: it may come again at once. */
 static void
-let_go(struct tend_conn *c)
+let_go(struct tend_conn *c, bool lives_on)
 {
+	(void)lives_on;
 	unbind_stdio(c);
 	limits_leave(c->mood->server, c);
 }

@@ -15,6 +15,7 @@
 #include "server/accept.h"
 #include "server/child.h"
 #include "server/hooks.h"
+#include "server/limits.h"
 #include "server/personality.h"
 #include "server/serve.h"
 #include "server/workers.h"
@@ -39,6 +40,7 @@ struct crowd {
 	struct evented_mood    mood;
 	struct tend_conn_hooks hooks; /* evented */
 	struct fiber_pool      fibers;
+	void (*close_watch)(struct tend_conn *c, bool lives_on); /* of the mood */
 	struct inlet          *inlets;
 	size_t                 count; /* of inlets */
 	size_t                 clients;
@@ -161,6 +163,7 @@ start_fiber(struct crowd *crowd, struct evented *m)
 	if (r == 0)
 		return;
 	log_trouble(crowd, "no stack for its handler (option fiber_stack)", r);
+	limits_leave(crowd->srv, &m->c);
 	tend_abort(&m->c);
 	evented_forget(m);
 	client_left(crowd);
@@ -194,13 +197,24 @@ open_inlets(struct crowd *crowd)
 static void
 take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *peer)
 {
+	struct tend_server *srv = crowd->srv;
 	struct evented *m;
-	int r = evented_new(&m, &crowd->mood, fd, inlet->listener, peer);
+	uint32_t place;
+	enum tend_refusal why = limits_enter(srv, peer, &place);
+	int r;
 
+	if (why != TEND_REFUSAL_NONE) {
+		serve_turn_away(srv, &srv->seat, fd, inlet->listener, peer, why,
+		    &crowd->mood.conns->drains);
+		return;
+	}
+	r = evented_new(&m, &crowd->mood, fd, inlet->listener, peer);
 	if (r < 0) {
+		limits_leave_place(srv, place);
 		log_trouble(crowd, "its connection", r);
 		return;
 	}
+	m->c.place = place;
 	client_came(crowd);
 	if (crowd->mood.fibers != NULL)
 		start_fiber(crowd, m);
@@ -292,6 +306,16 @@ report_overflow(void *data, const void *address)
 	(void)n;
 }
 
+/* Its place is free before it can see the end: it may come again at once. */
+static void
+let_go(struct tend_conn *c, bool lives_on)
+{
+	struct tend_server *srv = c->mood->server;
+
+	limits_leave(srv, c);
+	srv->crowd->close_watch(c, lives_on);
+}
+
 static int
 open_fibers(struct crowd *crowd)
 {
@@ -335,6 +359,8 @@ open_mood(struct crowd *crowd)
 		.failed = h->failed,
 		.timed_out = h->timed_out,
 	};
+	crowd->close_watch = crowd->mood.mood.closing;
+	crowd->mood.mood.closing = let_go;
 	crowd->mood.hooks = &crowd->hooks;
 	crowd->mood.mood.limits = &srv->limits;
 	crowd->mood.mood.server = srv;
