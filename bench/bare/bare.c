@@ -4,10 +4,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -63,6 +66,19 @@ bare_parse(int argc, char **argv)
 	return o;
 }
 
+/* As many descriptors as we may have: the default of 1024 is no limit of a server's. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		bare_fail("read the limit of descriptors");
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		bare_fail("raise the limit of descriptors");
+}
+
 int
 bare_listen(int port)
 {
@@ -72,11 +88,13 @@ bare_listen(int port)
 
 	/* A client that leaves early must not end the server. */
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		bare_fail("make a socket");
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, SOMAXCONN) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&at, &size) < 0)
 		bare_fail("listen on 127.0.0.1");
@@ -84,6 +102,13 @@ bare_listen(int port)
 	/* Now, or every forked child would print it again. */
 	fflush(stdout);
 	return fd;
+}
+
+void
+bare_unblock(int fd)
+{
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		bare_fail("make a descriptor that does not wait");
 }
 
 int
@@ -132,4 +157,17 @@ bare_serve(int in, int out)
 	do
 		n = write(out, answer, MESSAGE);
 	while (n < 0 && errno == EINTR);
+}
+
+bool
+bare_try(int fd)
+{
+	char request[2 * MESSAGE];
+	ssize_t n = read(fd, request, sizeof(request));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n > 0)
+		n = write(fd, answer, MESSAGE); /* a client that has gone misses it */
+	return true;
 }
