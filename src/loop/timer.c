@@ -63,7 +63,8 @@ static void
 wheel_remove(struct wheel *w, struct tend_timer *t)
 {
 	link_remove(&t->link);
-	if (t->at <= w->next || !w->next_exact)
+	/* In this order: when many stop in a row, most of `t` is not looked at. */
+	if (w->next_known && (t->at <= w->next || !w->next_exact))
 		w->next_known = false;
 }
 
