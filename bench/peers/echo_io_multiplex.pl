@@ -11,6 +11,9 @@ sub mux_input {
     $$input = '';
 }
 
+# What is still in its queue goes out first.
+sub mux_eof { $_[1]->shutdown($_[2], 1) }
+
 package main;
 
 use strict;

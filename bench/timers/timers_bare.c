@@ -1,7 +1,12 @@
 /*
  * A bare timing wheel, the limit that timers are held against: slots of a millisecond, 64 on each of
- * four levels, doubly linked lists, and a clock that is read once a turn. It knows nothing of finer
- * times, repetition, other loops, or being called from inside a callback about itself.
+ * four levels, doubly linked lists. It knows nothing of finer times, order within a millisecond,
+ * repetition, or other loops. It does know whether a timer is running, as Linux's own wheel does:
+ * without that nobody could stop a timer that may have run out.
+ *
+ * Built twice. The plain one reads the clock once a turn, as libev and libuv do; a timer that is
+ * started late in a long turn then runs out early. With FRESH_CLOCK a start reads the clock, so that
+ * none is ever early, which is what tend promises.
  */
 #include "timers.h"
 
@@ -18,8 +23,10 @@ struct link {
 };
 
 struct timer {
-	struct link link; /* first: a link is its timer */
+	struct link link; /* first: a link is its timer; next is NULL while it is stopped */
 	uint64_t tick;
+	void (*fn)(struct timer *t);
+	void *data;
 };
 
 static struct link wheel[LEVELS][SLOTS];
@@ -54,16 +61,26 @@ take_out(struct timer *t)
 {
 	t->link.next->prev = t->link.prev;
 	t->link.prev->next = t->link.next;
+	t->link.next = NULL;
+}
+
+static void
+fired(struct timer *t)
+{
+	timer_fired((size_t)(t - timers));
 }
 
 void
 timers_open(size_t count)
 {
 	int level, slot;
+	size_t i;
 
 	timers = calloc(count, sizeof(*timers));
 	if (timers == NULL)
 		timers_fail("allocate");
+	for (i = 0; i < count; i++)
+		timers[i].fn = fired;
 	for (level = 0; level < LEVELS; level++)
 		for (slot = 0; slot < SLOTS; slot++)
 			wheel[level][slot].next = wheel[level][slot].prev = &wheel[level][slot];
@@ -80,6 +97,11 @@ timers_update_clock(void)
 void
 timer_start(size_t i, unsigned ms)
 {
+	if (timers[i].link.next != NULL)
+		take_out(&timers[i]);
+#ifdef FRESH_CLOCK
+	now = read_clock();
+#endif
 	timers[i].tick = now + ms + 1;
 	insert(&timers[i]);
 }
@@ -87,15 +109,14 @@ timer_start(size_t i, unsigned ms)
 void
 timer_restart(size_t i, unsigned ms)
 {
-	take_out(&timers[i]);
-	timers[i].tick = now + ms + 1;
-	insert(&timers[i]);
+	timer_start(i, ms);
 }
 
 void
 timer_stop(size_t i)
 {
-	take_out(&timers[i]);
+	if (timers[i].link.next != NULL)
+		take_out(&timers[i]);
 }
 
 /* What is in the slot that time has come to goes down, level by level, or runs. */
@@ -111,7 +132,7 @@ enter_slot(unsigned level)
 		if (level > 0)
 			insert(t);
 		else
-			timer_fired((size_t)(t - timers));
+			t->fn(t);
 	}
 }
 
