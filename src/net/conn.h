@@ -118,7 +118,10 @@ struct conn_extras {
 /* What conn_send() is doing: nothing, sending the queue, or sending the caller's own piece. */
 enum conn_sending { SENDING_NOT, SENDING_QUEUE, SENDING_PIECE };
 
-/* Its order is for size: an idle connection costs little more than this. */
+/*
+ * Small, because an idle connection is little more than this; and what every message touches stands
+ * together at the front: among thousands of connections each line of the cache counts.
+ */
 struct tend_conn {
 	int                     fd; /* -1: closed */
 	bool                    open;
@@ -126,41 +129,40 @@ struct tend_conn {
 	bool                    output_ended; /* we have */
 	bool                    ending;       /* we have once the queue is empty */
 	const struct transport *transport;
-	void                   *transport_data;
 	struct conn_mood       *mood;
-	const struct listener  *listener;
+	struct buf              in;  /* received, not yet read by the handler */
+	struct buf              out; /* written by the handler, not yet sent */
+	struct conn_extras     *extras;
+	uint32_t                taken; /* of `in`: lent to the handler by getline, consumed by the next call */
+	int                     broken; /* the error that ended output, 0: none */
+	int                     input_error;
 
-	struct buf in;    /* received, not yet read by the handler */
-	uint32_t   taken; /* of `in`: lent to the handler by getline, consumed by the next call */
-	struct buf out;   /* written by the handler, not yet sent */
-	char       lent;  /* the byte that the lent text's final NUL hides */
-	bool       lent_nul;
-	bool       drained;    /* the last read emptied the kernel's buffer: wait before the next */
-	bool       heard;      /* the first byte has come */
-	bool       unread;     /* input was refused or left lying: linger before closing */
-	bool       final_told; /* that no more input will be waited for */
-	bool       in_pieces;  /* a call gathers input until it has a line */
-	bool       in_stream;  /* stdio_out is writing to us */
-	bool       starved;    /* a call of the handler found no (more) input */
-
+	char    lent;       /* the byte that the lent text's final NUL hides */
+	bool    lent_nul;
+	bool    drained;    /* the last read emptied the kernel's buffer: wait before the next */
+	bool    heard;      /* the first byte has come */
+	bool    unread;     /* input was refused or left lying: linger before closing */
+	bool    final_told; /* that no more input will be waited for */
+	bool    in_pieces;  /* a call gathers input until it has a line */
+	bool    in_stream;  /* stdio_out is writing to us */
+	bool    starved;    /* a call of the handler found no (more) input */
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
 	uint8_t read_want;  /* ...of a read... */
 	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
 	uint8_t sending;    /* enum conn_sending */
-	int     broken;     /* the error that ended output, 0: none */
-	int     input_error;
+	uint8_t refusal;    /* enum tend_refusal */
 
-	uint32_t place;   /* among all clients of the server, for limits; 0: none */
-	uint8_t  refusal; /* enum tend_refusal */
+	uint32_t place; /* among all clients of the server, for limits; 0: none */
 
-	int64_t pieces_until; /* when a line must be complete; 0: it has not waited yet */
-	int64_t idle;         /* how long a call may wait; CLOCK_NEVER: for ever */
-	int64_t deadline;     /* CLOCK_NEVER: none */
+	int64_t idle;     /* how long a call may wait; CLOCK_NEVER: for ever */
+	int64_t deadline; /* CLOCK_NEVER: none */
 
-	struct conn_peer    peer;
-	struct conn_extras *extras;
-
-	void  *user;
+	/* What few messages touch. */
+	int64_t                pieces_until; /* when a line must be complete; 0: it has not waited yet */
+	void                  *transport_data;
+	const struct listener *listener;
+	struct conn_peer       peer;
+	void                  *user;
 	void (*user_release)(void *);
 };
 

@@ -115,7 +115,7 @@ quiet(struct tenant *t)
 	int fd = 0;
 
 	for (; (w = watch_find(all->loop, evented_event, &fd)) != NULL; fd++)
-		tend_abort(w->data);
+		tend_abort(&((struct evented *)w->data)->c);
 	drains_done(&all->drains);
 	tend_later_stop(&all->attend);
 }

@@ -103,6 +103,7 @@ take_over_close(struct tend_conn *c, bool abort)
 	if (m->phase != EVENTED_CLOSING)
 		touch(m);
 	m->phase = EVENTED_CLOSING;
+	m->armed = false;
 	conn_stdio_flush(c);
 	if (conn_unsent(c) > 0 && c->sending == SENDING_NOT)
 		tend_flush(c);
@@ -181,6 +182,7 @@ evented_arm(struct evented *m)
 {
 	int64_t due = due_time(m);
 
+	m->armed = true;
 	if (due == CLOCK_NEVER || (tend_timer_running(&m->timer) && m->timer.at <= due))
 		return;
 	timer_start_at(conns(m)->loop, &m->timer, due);
@@ -213,6 +215,7 @@ time_is_up(struct tend_timer *t)
 {
 	struct evented *m = t->data;
 
+	m->armed = false;
 	if (m->phase == EVENTED_FIBER)
 		evented_fiber_time(m);
 	else if (loop_now(conns(m)->loop) >= due_time(m))
@@ -616,7 +619,7 @@ evented_settle(struct evented *m)
 	r = evented_interest(m);
 	if (r < 0)
 		evented_fail(m, r);
-	else
+	else if (!m->armed)
 		evented_arm(m);
 }
 
@@ -758,6 +761,7 @@ evented_begin(struct evented *m)
 		return;
 	if (m->phase != EVENTED_CLOSING) {
 		m->phase = EVENTED_OPEN;
+		m->armed = false;
 		touch(m);
 		if (reads(m))
 			try_input(m);

@@ -63,11 +63,9 @@ enum evented_phase {
 	EVENTED_DEAD,
 };
 
+/* In the order of use, as struct tend_conn: the timer is touched when it is set and when it fires. */
 struct evented {
-	struct tend_conn  c; /* first: a connection leads here */
 	struct tend_watch watch;
-	struct tend_timer timer;
-	struct evented   *next_due;
 
 	uint8_t phase; /* enum evented_phase */
 	bool    is_due;
@@ -84,13 +82,13 @@ struct evented {
 	bool    failing;    /* `failed` was told */
 	bool    finished;   /* `finishing` was told */
 	bool    inside;     /* one of its hooks is running */
+	bool    armed;      /* the timer stands no later than it has to */
 	bool    kicked;     /* fiber: somebody else closed it */
 	bool    suspended;  /* fiber */
 	uint8_t waiting;    /* fiber: for TEND_READ, TEND_WRITE */
 	int     result;     /* fiber: of the wait. Evented: why it ended */
 
-	int      place; /* the descriptor that it had, for the way to the next */
-	uint32_t high, low;
+	uint32_t high, low; /* marks of queued output; high 0: the default */
 	union {
 		struct {
 			const struct tend_conn_hooks *hooks;
@@ -101,12 +99,18 @@ struct evented {
 			int64_t       until; /* of the wait */
 		};
 	};
+
+	struct tend_conn c;
+
+	int               place; /* the descriptor that it had, for the way to the next */
+	struct evented   *next_due;
+	struct tend_timer timer;
 };
 
 static inline struct evented *
 evented_of(struct tend_conn *c)
 {
-	return (struct evented *)c;
+	return LINK_OWNER(c, struct evented, c);
 }
 
 static inline struct evented_mood *

@@ -508,7 +508,7 @@ cut_off(struct crowd *crowd)
 	int fd = 0;
 
 	for (; (w = watch_find(crowd->srv->loop, evented_event, &fd)) != NULL; fd++)
-		tend_abort(w->data);
+		tend_abort(&((struct evented *)w->data)->c);
 }
 
 /* Clients that are served are served to their end (NS-SHD-05), unless there is no time for that. */
