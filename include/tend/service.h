@@ -227,7 +227,14 @@ struct tend_config {
 	const char *limit_exempt;
 	double      limit_report;
 
-	void *reserved[16];
+	/* more about the log */
+	const char *log_format; /* "text", "json" or "logfmt" */
+	const char *syslog_ident;
+	const char *syslog_logopt;
+	const char *syslog_facility;
+	const char *syslog_logsock;
+
+	void *reserved[11];
 };
 
 struct tend_service {

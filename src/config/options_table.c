@@ -43,9 +43,9 @@
 #define NO_LOOKUPS "host name lookups are not part of this build"
 #define NO_UDP "UDP is not part of this build"
 #define NO_DATAGRAM "Unix datagram sockets are not part of this build"
-#define NO_SYSLOG "logging to syslog is not part of this build"
-#define NO_LOG4PERL "logging through Log4perl is not part of this build"
-#define NO_BACKENDS "logging to syslog or through Log4perl is not part of this build"
+#define NO_LOG4PERL                                                                           \
+	"logging through Log4perl is not part of this build; a program may take its lines "    \
+	"with the hook `log`"
 #define NO_TLS "TLS is not part of this build"
 #define NO_HTTP "HTTP is not part of this build"
 
@@ -57,9 +57,10 @@ static const char *const child_stop_words[] = { "now", "finish", NULL };
 static const char *const hup_words[] = { "restart", "hook", NULL };
 static const char *const strangers_words[] = { "reap", "leave", NULL };
 static const char *const stream_words[] = { "sock_stream", "stream", "1", NULL };
-/* Names of Net::Server's log backends; as the name of a file they would surprise. */
-static const char *const log_backends[] = { "syslog", "Sys::Syslog",
-	"Net::Server::Log::Sys::Syslog", "Log::Log4perl", "Net::Server::Log::Log::Log4perl", NULL };
+static const char *const format_words[] = { "text", "json", "logfmt", NULL };
+/* A log backend of Net::Server; as the name of a file it would surprise. */
+static const char *const log4perl_names[] = { "Log::Log4perl", "Net::Server::Log::Log::Log4perl",
+	NULL };
 
 const struct row option_rows[] = {
 	/* where to listen */
@@ -274,9 +275,29 @@ const struct row option_rows[] = {
 		.group = GROUP_LOG, .unit = "0-4", .value = "2",
 		.help = "How much is logged: 0 nothing, 1 warnings, 2 notices, 3 information, 4 "
 			"everything. More than 4 is 4; what is no such number is 2." },
-	{ .name = "log_file", ONE(log_file), .group = GROUP_LOG, .unit = "FILE",
-		.standard = "standard error", .reserved = log_backends, .reason = NO_BACKENDS,
-		.help = "File that log lines are appended to." },
+	{ .name = "log_file", ONE(log_file), .group = GROUP_LOG, .unit = "FILE|syslog|journal",
+		.standard = "standard error", .reserved = log4perl_names, .reason = NO_LOG4PERL,
+		.help = "File that log lines are appended to; or syslog (also called Sys::Syslog), or "
+			"the journal of systemd." },
+	{ .name = "log_format", ONE(log_format), .group = GROUP_LOG, .unit = "text|json|logfmt",
+		.value = "text", .words = format_words,
+		.help = "Form of a line: for people, an object of JSON, or pairs of key and value." },
+	{ .name = "syslog_ident", ONE(syslog_ident), .group = GROUP_LOG, .unit = "NAME",
+		.value = "net_server", .help = "Name in front of each line for syslog." },
+	{ .name = "syslog_facility", ONE(syslog_facility), .group = GROUP_LOG, .unit = "FACILITY",
+		.value = "daemon",
+		.help = "Under what syslog files the lines: auth, authpriv, cron, daemon, ftp, kern, "
+			"lpr, mail, news, syslog, user, uucp or local0 to local7." },
+	{ .name = "syslog_logopt", ONE(syslog_logopt), .group = GROUP_LOG,
+		.unit = "WORD[,WORD]", .value = "pid",
+		.help = "pid: the process number behind the name; cons: what nobody collects goes to "
+			"the console; perror: all lines go to standard error too. ndelay, nowait and "
+			"nofatal say what is so anyway." },
+	{ .name = "syslog_logsock", ONE(syslog_logsock), .group = GROUP_LOG,
+		.unit = "unix[:PATH]|udp[:HOST[:PORT]]|tcp[:HOST[:PORT]]", .standard = "unix",
+		.help = "How syslog is reached: by a socket of this machine (unix, native, stream; "
+			"/dev/log), by udp, by tcp, by inet (tcp or else udp; 127.0.0.1:514), or not at "
+			"all (console)." },
 
 	/* stopping */
 	{ .name = "stop_timeout", SECONDS(stop_timeout), .group = GROUP_STOPPING, .value = "8",
@@ -362,10 +383,6 @@ const struct row option_rows[] = {
 	{ .name = "udp_recv_flags", RESERVED(NO_UDP) },
 	{ .name = "udp_broadcast", RESERVED(NO_UDP) },
 	{ .name = "unix_type", RESERVED(NO_DATAGRAM), .words = stream_words },
-	{ .name = "syslog_ident", RESERVED(NO_SYSLOG) },
-	{ .name = "syslog_logopt", RESERVED(NO_SYSLOG) },
-	{ .name = "syslog_facility", RESERVED(NO_SYSLOG) },
-	{ .name = "syslog_logsock", RESERVED(NO_SYSLOG) },
 	{ .name = "log4perl_conf", RESERVED(NO_LOG4PERL) },
 	{ .name = "log4perl_logger", RESERVED(NO_LOG4PERL) },
 	{ .name = "log4perl_poll", RESERVED(NO_LOG4PERL) },

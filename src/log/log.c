@@ -1,241 +1,247 @@
 /*
- * The log of one server: which lines are written, and where to. The form of a line is line.c's.
- * The file is opened before privileges are dropped and stays open; whoever runs the server
- * decides what to log at which level.
+ * The log of one server: which lines are written, and what becomes of those that cannot be. The
+ * form of a line is format.c's, the place it goes to a sink's; whoever runs the server decides what
+ * to log at which level.
  */
 #include "log/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "log/format.h"
+#include "log/journal.h"
 #include "log/line.h"
+#include "log/sink.h"
+#include "log/syslog.h"
 
-#define PATIENCE_MS 100 /* for a pipe whose reader is slow, before lines are given up */
+#define PATIENCE_MS 100 /* for a reader who is slow, before lines are given up */
+#define NOTICE_SIZE (SINK_HEAD_MAX + FORMAT_HEAD_MAX + 200)
 
-/* Other threads may be writing while one reopens the file. */
-static void
-set_flag(bool *flag, bool value)
-{
-	__atomic_store_n(flag, value, __ATOMIC_RELAXED);
-}
-
-static bool
-flag_is_set(const bool *flag)
-{
-	return __atomic_load_n(flag, __ATOMIC_RELAXED);
-}
-
-static bool
-may_block(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) != 0 || !S_ISREG(st.st_mode);
-}
+/* ---- opening and closing ---- */
 
 void
 logger_init(struct logger *l)
 {
 	memset(l, 0, sizeof(*l));
 	l->level = TEND_LOG_NOTICE;
+	l->format = &format_text;
+	l->sink = &sink_stderr;
+	l->server = "tend";
 	l->fd = STDERR_FILENO;
-	l->may_block = may_block(STDERR_FILENO);
+	l->may_block = sink_file_may_block(STDERR_FILENO);
 	/* Now, while the zone files can be reached: a chroot may come (NS-DMN-18). */
 	tzset();
 }
 
 void
-logger_done(struct logger *l)
+logger_silence(struct logger *l)
 {
-	if (l->fd_is_ours && l->fd >= 0)
-		close(l->fd);
-	free(l->path);
-	l->path = NULL;
+	if (l->sink->close != NULL)
+		l->sink->close(l);
+	l->sink = &sink_nowhere;
+	l->state = NULL;
 	l->fd = -1;
-	l->fd_is_ours = false;
 }
 
 void
-logger_silence(struct logger *l)
+logger_done(struct logger *l)
 {
-	logger_done(l);
+	logger_silence(l);
+	log_shared_free(l->shared);
+	l->shared = NULL;
 }
 
-/*
- * A FIFO without a reader must not stop the start, nor a terminal become ours: hence the flags.
- */
-static int
-open_log(const char *path, struct error *e)
+void
+logger_use_hook(struct logger *l, log_hook_fn hook, void *data)
 {
-	int fd =
-	    open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
-	int code = fd < 0 ? -errno : 0;
-
-	if (code == -ENOENT)
-		return error_set(e, EX_CANTCREAT, code,
-		    "cannot open log file '%s': its directory does not exist; create it or change "
-		    "the option log_file",
-		    path);
-	if (code < 0)
-		return error_set(e, EX_CANTCREAT, code, "cannot open log file '%s': %s", path,
-		    error_reason(code));
-	return fd;
+	logger_silence(l);
+	l->sink = &sink_hook;
+	l->hook = hook;
+	l->hook_data = data;
 }
 
-/* So that it names the same file after chdir(), and no other one inside a chroot. */
-static char *
-absolute_path(const char *path)
+int
+logger_check(const struct log_options *o, struct error *e)
 {
-	char cwd[PATH_MAX], *whole;
+	struct syslog_setup unused;
 
-	if (path[0] == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
-		return strdup(path);
-	return asprintf(&whole, "%s/%s", cwd, path) < 0 ? NULL : whole;
+	return syslog_parse(&unused, o, e);
+}
+
+static bool
+is_said(const char *value)
+{
+	return value != NULL && value[0] != '\0';
+}
+
+int
+logger_open(struct logger *l, const struct log_options *o, struct error *e)
+{
+	if (o->format != NULL)
+		l->format = format_find(o->format);
+	if (l->shared == NULL)
+		l->shared = log_shared_new();
+	if (l->sink == &sink_hook)
+		return 0;
+	if (is_said(o->file))
+		return sink_find(o->file)->open(l, o, e);
+	return journal_is_stderr() ? sink_journal.open(l, o, e) : 0;
 }
 
 int
 logger_open_file(struct logger *l, const char *path, struct error *e)
 {
-	char *copy = absolute_path(path);
-	int fd;
+	return sink_file.open(l, &(struct log_options){ .file = path }, e);
+}
 
-	if (copy == NULL)
-		return error_set(e, EX_OSERR, -ENOMEM, "out of memory");
-	fd = open_log(copy, e);
-	if (fd < 0) {
-		free(copy);
-		return fd;
-	}
-	logger_done(l);
-	l->fd = fd;
-	l->fd_is_ours = true;
-	l->path = copy;
-	l->may_block = may_block(fd);
-	l->torn = false;
-	return 0;
+void
+logger_keep_errors(struct logger *l, const struct log_options *o)
+{
+	logger_silence(l);
+	if (sink_syslog.open(l, o, NULL) == 0)
+		l->sink = &sink_syslog_errors;
+}
+
+bool
+logger_is_stderr(const struct logger *l)
+{
+	return l->sink == &sink_stderr;
+}
+
+bool
+logger_can_reopen(const struct logger *l)
+{
+	return l->sink->reopen != NULL;
 }
 
 int
 logger_reopen(struct logger *l, struct error *e)
 {
-	int fd, r;
-
-	if (l->path == NULL)
+	if (l->sink->reopen == NULL)
 		return 0;
-	fd = open_log(l->path, e);
-	if (fd < 0)
-		return fd;
-	set_flag(&l->may_block, may_block(fd));
-	/* Under the old number and at once: other threads are writing to it. */
-	r = dup3(fd, l->fd, O_CLOEXEC);
-	if (r < 0)
-		r = error_set(e, EX_OSERR, -errno, "cannot reopen log file '%s': %s", l->path,
-		    error_reason(-errno));
-	else
-		set_flag(&l->torn, false);
-	close(fd);
-	return r < 0 ? r : 0;
+	SHARED_SET(l->opened, SHARED_GET(logger_shared(l)->opened));
+	return l->sink->reopen(l, e);
 }
 
-/* 0 when something can be written now, or the reason why it is not worth trying. */
-static int
-wait_writable(int fd, int patience_ms)
+void
+logger_reopen_elsewhere(struct logger *l)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int n;
-
-	do
-		n = poll(&p, 1, patience_ms);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	return n > 0 ? 0 : -EAGAIN;
+	l->opened = __atomic_add_fetch(&logger_shared(l)->opened, 1, __ATOMIC_RELAXED);
 }
 
-/*
- * A regular file takes a line in one write. What has a reader gets it too, unless it is longer
- * than PIPE_BUF: poll() promises no more room than that.
- */
-static int
-put(struct logger *l, const char *bytes, size_t length, int patience_ms)
+void
+logger_before_fork(struct logger *l)
 {
-	size_t done = 0;
-	int r = 0;
-
-	while (done < length) {
-		size_t piece = length - done;
-		ssize_t n;
-
-		if (flag_is_set(&l->may_block)) {
-			r = wait_writable(l->fd, patience_ms);
-			if (r < 0)
-				break;
-			piece = piece < PIPE_BUF ? piece : PIPE_BUF;
-		}
-		n = write(l->fd, bytes + done, piece);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			r = n < 0 ? -errno : -EIO;
-			break;
-		}
-		done += (size_t)n;
-	}
-	if (r < 0 && done > 0)
-		set_flag(&l->torn, true);
-	return r;
+	if (l->sink->before_fork != NULL)
+		l->sink->before_fork(l);
 }
 
+void
+logger_enter_root(struct logger *l, const char *root)
+{
+	size_t length = strlen(root);
+
+	while (length > 0 && root[length - 1] == '/')
+		length--;
+	if (l->path != NULL && strncmp(l->path, root, length) == 0 && l->path[length] == '/')
+		memmove(l->path, l->path + length, strlen(l->path + length) + 1);
+}
+
+/* A signal does not reach every process in time, nor all of them (a child of Fork hears none). */
 static void
-count_lost(struct logger *l, unsigned long lines, int code)
+follow_reopening(struct logger *l)
 {
-	__atomic_store_n(&l->lost_code, code, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&l->lost, lines, __ATOMIC_RELAXED);
+	unsigned now = SHARED_GET(logger_shared(l)->opened), then = SHARED_GET(l->opened);
+
+	/* One thread does. What went wrong was told by whoever asked for it. */
+	if (then != now && __atomic_compare_exchange_n(&l->opened, &then, now, false,
+	                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		logger_reopen(l, NULL);
+}
+
+/* ---- lines ---- */
+
+static const struct format *
+format_of(const struct logger *l)
+{
+	if ((l->sink->traits & SINK_BARE) ||
+	    ((l->sink->traits & SINK_DATED) && l->format == &format_text))
+		return &format_bare;
+	return l->format;
+}
+
+/* Makes a line of at most `size` - 1 bytes, its newline counted, and returns its length. */
+static size_t
+build(const struct logger *l, char *line, size_t size, enum tend_log_level level,
+	const char *format, va_list args)
+{
+	const struct format *f = format_of(l);
+	struct format_facts facts = { .level = level, .server = l->server };
+	size_t n = 0;
+
+	if (l->client != NULL && (f->asks || (l->sink->traits & SINK_ASKS)))
+		facts.client = l->client(l->hook_data);
+	if (l->sink->head != NULL)
+		n = l->sink->head(l, line, &facts);
+	if (f->head != NULL)
+		n += f->head(line + n, &facts);
+	n += line_vtext(line + n, size - n - FORMAT_TAIL_MAX, f->quoted, format, args);
+	if (f->tail != NULL)
+		n += f->tail(line + n);
+	line[n++] = '\n';
+	return n;
+}
+
+static int TEND_PRINTF(3, 4)
+put_notice(struct logger *l, enum tend_log_level level, const char *format, ...)
+{
+	char line[NOTICE_SIZE];
+	size_t length;
+	va_list args;
+
+	va_start(args, format);
+	length = build(l, line, sizeof(line), level, format, args);
+	va_end(args);
+	/* As long as lines are being lost nobody waits for better times. */
+	return l->sink->put(l, level, line, length, 0);
 }
 
 /* Before the first line after a gap. As long as it cannot be written, nothing else can. */
 static int
 report_lost(struct logger *l)
 {
-	char notice[1 + LINE_HEAD + 160 + LINE_TAIL + 1], *line = notice + 1;
-	unsigned long lines = __atomic_exchange_n(&l->lost, 0, __ATOMIC_RELAXED);
-	size_t length;
+	struct log_shared *s = logger_shared(l);
+	int64_t since = SHARED_GET(s->lost_since);
+	unsigned long lines = __atomic_exchange_n(&s->lost, 0, __ATOMIC_RELAXED);
+	char when[LINE_TIME + 1] = "";
 	int r;
 
+	/* Somebody else tells of them. */
 	if (lines == 0)
 		return 0;
-	length = line_text(line + LINE_HEAD, 160, "log: %lu %s lost here: %s", lines,
-	    lines == 1 ? "line was" : "lines were",
-	    error_reason(__atomic_load_n(&l->lost_code, __ATOMIC_RELAXED)));
-	length = line_frame(line, length);
-	notice[0] = '\n';
-	r = flag_is_set(&l->torn) ? put(l, notice, length + 1, 0) : put(l, line, length, 0);
-	if (r == 0)
-		set_flag(&l->torn, false);
-	else
-		count_lost(l, lines, r);
+	line_time(when, (time_t)since);
+	r = put_notice(l, TEND_LOG_WARNING, "log: %lu %s lost since %s: %s", lines,
+	    lines == 1 ? "line was" : "lines were", when, error_reason(SHARED_GET(s->lost_code)));
+	if (r < 0)
+		log_shared_lose(s, lines, since, r);
 	return r;
 }
 
 static void
-put_line(struct logger *l, const char *line, size_t length)
+put_line(struct logger *l, enum tend_log_level level, char *line, size_t length)
 {
+	struct log_shared *s = logger_shared(l);
 	int r = 0;
 
-	if (__atomic_load_n(&l->lost, __ATOMIC_RELAXED) > 0)
+	if (SHARED_GET(s->lost) > 0)
 		r = report_lost(l);
 	if (r == 0)
-		r = put(l, line, length, PATIENCE_MS);
+		r = l->sink->put(l, level, line, length, PATIENCE_MS);
 	if (r < 0)
-		count_lost(l, 1, r);
+		log_shared_lose(s, 1, time(NULL), r);
 }
 
 void
@@ -243,15 +249,12 @@ logger_vwrite(struct logger *l, enum tend_log_level level, const char *format, v
 {
 	char line[LINE_SIZE + 1];
 	int saved_errno = errno;
-	size_t length;
 
-	if (!logger_wants(l, level) || (l->hook == NULL && l->fd < 0))
+	if (!logger_wants(l, level) || l->sink == &sink_nowhere ||
+	    ((l->sink->traits & SINK_ERRORS_ONLY) && level > TEND_LOG_ERROR))
 		return;
-	length = line_vtext(line + LINE_HEAD, LINE_SIZE + 1 - LINE_HEAD - LINE_TAIL, format, args);
-	if (l->hook != NULL)
-		l->hook(l->hook_data, level, line + LINE_HEAD);
-	else
-		put_line(l, line, line_frame(line, length));
+	follow_reopening(l);
+	put_line(l, level, line, build(l, line, sizeof(line), level, format, args));
 	errno = saved_errno;
 }
 

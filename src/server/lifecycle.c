@@ -135,6 +135,31 @@ check_identity(struct tend_server *srv)
 	return r;
 }
 
+static struct log_options
+log_options(struct tend_server *srv)
+{
+	const struct tend_config *c = &srv->settings.value;
+	bool ident_said = options_source(srv->options, "syslog_ident") != SOURCE_BUILT_IN;
+
+	return (struct log_options){
+		.file = c->log_file,
+		.format = c->log_format,
+		.ident = c->syslog_ident,
+		.facility = c->syslog_facility,
+		.logopt = c->syslog_logopt,
+		.logsock = c->syslog_logsock,
+		.identifier = ident_said ? c->syslog_ident : srv->name,
+	};
+}
+
+static int
+check_log(struct tend_server *srv)
+{
+	struct log_options o = log_options(srv);
+
+	return logger_check(&o, &srv->error);
+}
+
 /* The handler that this personality needs. */
 static int
 check_hooks(struct tend_server *srv)
@@ -167,6 +192,7 @@ lifecycle_check(struct tend_server *srv)
 {
 	static int (*const checks[])(struct tend_server *) = {
 		check_hooks, parse_passthrough, check_access, limits_check, check_identity,
+		check_log,
 	};
 	size_t i;
 	int r = choose_personality(srv);
@@ -216,12 +242,10 @@ open_streams(struct tend_server *srv)
 static int
 open_log(struct tend_server *srv)
 {
-	const struct tend_config *c = &srv->settings.value;
+	struct log_options o = log_options(srv);
 
-	srv->log.level = c->log_level;
-	if (c->log_file != NULL && c->log_file[0] != '\0')
-		return logger_open_file(&srv->log, c->log_file, &srv->error);
-	return 0;
+	srv->log.level = srv->settings.value.log_level;
+	return logger_open(&srv->log, &o, &srv->error);
 }
 
 static int
@@ -248,6 +272,15 @@ stderr_to_log(struct tend_server *srv)
 	srv->caller_told = true;
 }
 
+/* Without a log and without anybody at standard error, what ends the server is told to syslog. */
+static void
+keep_errors(struct tend_server *srv)
+{
+	struct log_options o = log_options(srv);
+
+	logger_keep_errors(&srv->log, &o);
+}
+
 /*
  * NS-DMN-01 to -04: the table of standard streams. In the foreground standard error stays the
  * caller's until get_ready(), to say why a start failed.
@@ -257,9 +290,10 @@ detach(struct tend_server *srv)
 {
 	const struct tend_config *c = &srv->settings.value;
 	bool to_file = srv->log.path != NULL;
+	bool has_log = c->log_file != NULL && c->log_file[0] != '\0';
 	int r = 0;
 
-	if ((c->setsid || to_file) && !is_inet(srv))
+	if ((c->setsid || has_log) && !is_inet(srv))
 		r = stdio_to_null(false, &srv->error);
 	if (r == 0 && (c->setsid || c->background) && !is_inet(srv)) {
 		r = daemonize_fork(&srv->daemon, c->setsid, &srv->error);
@@ -273,7 +307,8 @@ detach(struct tend_server *srv)
 		if (is_inet(srv) || srv->daemon.ready_fd >= 0)
 			stderr_to_log(srv);
 	} else if (c->setsid) {
-		logger_silence(&srv->log);
+		if (!has_log && srv->hooks->log == NULL)
+			keep_errors(srv);
 		r = stdio_to_null(true, &srv->error);
 	}
 	return r;
@@ -474,8 +509,10 @@ drop_privileges(struct tend_server *srv)
 
 	if (r == 0 && root != NULL && root[0] != '\0') {
 		r = privileges_change_root(root, &srv->error);
-		if (r == 0)
+		if (r == 0) {
+			logger_enter_root(&srv->log, root);
 			tend_log(srv, TEND_LOG_NOTICE, "Chrooting to %s", root);
+		}
 	}
 	if (r < 0)
 		return r;

@@ -63,7 +63,7 @@ server_fatal(struct tend_server *srv)
 	if (srv->hooks->fatal != NULL)
 		srv->hooks->fatal(srv, srv->error.text);
 	/* On standard error the caller says it: once is enough. */
-	if (srv->role == ROLE_CHILD || srv->log.path != NULL || srv->hooks->log != NULL)
+	if (srv->role == ROLE_CHILD || !logger_is_stderr(&srv->log))
 		tend_log(srv, TEND_LOG_ERROR, "%s", srv->error.text);
 }
 
@@ -89,6 +89,15 @@ log_hook(void *data, enum tend_log_level level, const char *line)
 	srv->hooks->log(srv, level, line);
 }
 
+/* Whom a line may be about: the client that this process serves. */
+static const char *
+log_client(void *data)
+{
+	struct tend_server *srv = data;
+
+	return srv->conn.state == CONN_OPEN ? tend_peer(&srv->conn) : NULL;
+}
+
 static char *
 default_name(void)
 {
@@ -110,10 +119,10 @@ tend_server_new(const struct tend_service *service)
 	srv->kept_stdin = srv->kept_stdout = -1;
 	srv->parent = getpid();
 	logger_init(&srv->log);
-	if (srv->hooks->log != NULL) {
-		srv->log.hook = log_hook;
-		srv->log.hook_data = srv;
-	}
+	srv->log.client = log_client;
+	srv->log.hook_data = srv;
+	if (srv->hooks->log != NULL)
+		logger_use_hook(&srv->log, log_hook, srv);
 	pidfile_init(&srv->pidfile);
 	daemonize_init(&srv->daemon);
 	conn_init(&srv->seat.conn);
@@ -121,6 +130,7 @@ tend_server_new(const struct tend_service *service)
 		tend_server_free(srv);
 		return NULL;
 	}
+	srv->log.server = srv->name;
 	return srv;
 }
 
@@ -259,8 +269,9 @@ tend_log(struct tend_server *srv, enum tend_log_level level, const char *format,
 static bool
 is_settled(const struct tend_server *srv, const char *name)
 {
-	static const char *const by_start[] = { "conf_file", "log_file", "pid_file", "background",
-		"setsid" };
+	static const char *const by_start[] = { "conf_file", "log_file", "log_format", "pid_file",
+		"background", "setsid", "syslog_ident", "syslog_logopt", "syslog_facility",
+		"syslog_logsock" };
 	static const char *const by_binding[] = { "port", "host", "proto", "ipv", "listen",
 		"server_type", "personality", "user", "group", "chroot", "serialize", "lock_file",
 		"child_communication", "sig_passthrough", "source_prefix_v4", "source_prefix_v6" };

@@ -139,7 +139,7 @@ struct tend_server {
 	size_t             signal_count;
 	int                passthrough[SERVER_SIGNALS_MAX];
 	size_t             passthrough_count;
-	struct sigaction   pipe_before; /* what PIPE did before the server ran */
+	struct sigaction   pipe_before, xfsz_before; /* what they did before the server ran */
 };
 
 /* ---- server.c ---- */
@@ -185,7 +185,8 @@ void signals_close(struct tend_server *srv);
 void signals_reset_child(const struct tend_server *srv, bool will_hear);
 /* Of TERM and INT the second ends the process at once, for those who have no master. */
 void signals_make_second_final(void);
-/* A client that is gone is an error of a write, not the end of a process (NS-CIO-10). */
+/* A client that is gone is an error of a write, and so is a log that may not grow; neither is the end
+   of a process (NS-CIO-10). */
 void signals_ignore_pipe(struct tend_server *srv);
 void signals_restore_pipe(struct tend_server *srv);
 /* Collects what has come without waiting and without running hooks; true when told to stop now. */

@@ -132,19 +132,23 @@ resize(struct tend_server *srv, int signo)
 		srv->personality->resize(srv, signo == SIGTTIN ? 1 : -1);
 }
 
-/* A rotation moved the log away. Every process has its own descriptor of it. */
+/* A rotation moved the log away. Every process has its own descriptor of it; those that no signal
+   reaches follow before their next line. */
 static void
 reopen_log(struct tend_server *srv)
 {
 	struct error e = { 0 };
 
-	if (srv->log.path == NULL)
+	if (!logger_can_reopen(&srv->log))
 		return;
 	if (logger_reopen(&srv->log, &e) < 0) {
 		tend_log(srv, TEND_LOG_WARNING, "%s; still writing to the old file", e.text);
 		return;
 	}
-	dup2(srv->log.fd, STDERR_FILENO);
+	if (srv->log.path != NULL)
+		dup2(srv->log.fd, STDERR_FILENO);
+	if (srv->role == ROLE_PARENT)
+		logger_reopen_elsewhere(&srv->log);
 	if (srv->role == ROLE_PARENT && srv->master != NULL && !srv->settings.value.prop_sigusr)
 		master_signal_workers(srv, SIGUSR1);
 }
@@ -296,12 +300,14 @@ signals_ignore_pipe(struct tend_server *srv)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	sigaction(SIGPIPE, &ignore, &srv->pipe_before);
+	sigaction(SIGXFSZ, &ignore, &srv->xfsz_before);
 }
 
 void
 signals_restore_pipe(struct tend_server *srv)
 {
 	sigaction(SIGPIPE, &srv->pipe_before, NULL);
+	sigaction(SIGXFSZ, &srv->xfsz_before, NULL);
 }
 
 /*

@@ -100,6 +100,7 @@ prepare_birth(struct tend_server *srv, struct birth *birth, enum tend_child_kind
 {
 	int slot, r = children_reserve(&srv->master->children);
 
+	logger_before_fork(&srv->log);
 	*birth = (struct birth){ .kind = kind, .channel = { -1, -1 } };
 	if (r < 0)
 		return r;

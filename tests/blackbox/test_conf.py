@@ -239,8 +239,8 @@ LATER = [
     ('SSL_key_file', '/etc/key.pem'), ('SSL_cert_file', '/etc/cert.pem'),
     ('SSL_verify_mode', '1'), ('SSL_cipher_list', 'HIGH'), ('reverse_lookups', 'on'),
     ('reverse_lookups', 'double'), ('double_reverse_lookups', 'detail'),
-    ('syslog_ident', 'myserver'), ('syslog_facility', 'daemon'), ('log_file', 'Sys::Syslog'),
-    ('log_file', 'Log::Log4perl'), ('log4perl_conf', '/etc/log4perl'), ('udp_recv_len', '512'),
+    ('log_file', 'Log::Log4perl'), ('log4perl_logger', 'Net::Server'),
+    ('log4perl_conf', '/etc/log4perl'), ('udp_recv_len', '512'),
     ('access_log_file', '/tmp/access'), ('enable_dispatch', '1'),
 ]
 LATER_IDS = [' '.join(pair) for pair in LATER]

@@ -126,12 +126,12 @@ options_of_other_builds_are_never_ignored_silently(void **state)
 		{ "SSL_verify_mode", "1", "TLS is not part of this build" },
 		{ "udp_recv_len", "100", "UDP is not part of this build" },
 		{ "unix_type", "SOCK_DGRAM", "Unix datagram sockets are not part of this build" },
-		{ "syslog_ident", "x", "logging to syslog is not part of this build" },
+		{ "log4perl_conf", "x", "logging through Log4perl is not part of this build" },
 		{ "access_log_file", "STDERR", "HTTP is not part of this build" },
 		{ "app", "/=x.cgi", "HTTP is not part of this build" },
 		{ "reverse_lookups", "double", "host name lookups are not part of this build" },
 		{ "double_reverse_lookups", "1", "host name lookups are not part of this build" },
-		{ "log_file", "Sys::Syslog", "logging to syslog or through Log4perl is not part" },
+		{ "log_file", "Log::Log4perl", "logging through Log4perl is not part" },
 	};
 	size_t i;
 

@@ -18,6 +18,9 @@
 
 #include "log/line.h"
 #include "log/log.h"
+#include "log/sink.h"
+
+#define LINE_HEAD (LINE_TIME + 1)
 
 #include "directory_fixture.h"
 
@@ -260,7 +263,7 @@ line_that_just_fits_is_whole(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_int_equal(
-		    line_text(text, sizeof(text), "%s", rows[i].from), strlen(rows[i].to));
+		    line_text(text, sizeof(text), false, "%s", rows[i].from), strlen(rows[i].to));
 		assert_string_equal(text, rows[i].to);
 	}
 }
@@ -322,14 +325,17 @@ hook_replaces_the_file(void **state)
 	struct fixture *f = *state;
 	struct heard heard = { .level = -1 };
 
-	f->log.hook = hear;
-	f->log.hook_data = &heard;
+	logger_use_hook(&f->log, hear, &heard);
 	logger_write(&f->log, TEND_LOG_DEBUG, "too much");
 	assert_int_equal(heard.level, -1);
 	logger_write(&f->log, TEND_LOG_WARNING, "a\nb\n");
 	assert_int_equal(heard.level, TEND_LOG_WARNING);
 	assert_string_equal(heard.line, "a%0Ab");
 	assert_string_equal(contents(f), "");
+	/* NS-LOG-33: and it stays in its place. */
+	assert_int_equal(logger_open(&f->log, &(struct log_options){ .file = "/no/such/file" }, NULL), 0);
+	logger_write(&f->log, TEND_LOG_ERROR, "again");
+	assert_string_equal(heard.line, "again");
 }
 
 static void
@@ -345,7 +351,7 @@ errno_is_left_alone(void **state)
 	close(f->log.fd);
 	logger_write(&f->log, TEND_LOG_ERROR, "bad descriptor");
 	assert_int_equal(errno, ENOENT);
-	assert_int_equal(f->log.lost_code, -EBADF);
+	assert_int_equal(logger_shared(&f->log)->lost_code, -EBADF);
 	f->log.fd = file;
 }
 
@@ -462,7 +468,7 @@ silenced_logger_writes_nowhere(void **state)
 	logger_silence(&f->log);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	logger_write(&f->log, TEND_LOG_ERROR, "unheard");
-	assert_int_equal(f->log.lost, 0);
+	assert_int_equal(logger_shared(&f->log)->lost, 0);
 	assert_string_equal(contents(f), "");
 	assert_int_equal(logger_reopen(&f->log, NULL), 0);
 }
@@ -480,14 +486,15 @@ lost_lines_are_counted_and_told(void **state)
 	logger_write(&f->log, TEND_LOG_ERROR, "one");
 	logger_write(&f->log, TEND_LOG_ERROR, "two");
 	logger_write(&f->log, TEND_LOG_ERROR, "three");
-	assert_int_equal(f->log.lost, 3);
+	assert_int_equal(logger_shared(&f->log)->lost, 3);
 	f->log.fd = file;
 	logger_write(&f->log, TEND_LOG_ERROR, "four");
 	logger_write(&f->log, TEND_LOG_ERROR, "five");
-	assert_int_equal(f->log.lost, 0);
+	assert_int_equal(logger_shared(&f->log)->lost, 0);
 	assert_int_equal(count_lines(contents(f)), 3);
+	assert_non_null(strstr(f->text, " log: 3 lines were lost since 2"));
 	assert_non_null(
-	    strstr(f->text, " log: 3 lines were lost here: no space left on device ["));
+	    strstr(f->text, ": no space left on device ["));
 	assert_true(strstr(f->text, "lost") < strstr(f->text, "four"));
 	close(full);
 }
@@ -514,8 +521,8 @@ reader_that_left_costs_only_lines(void **state)
 	pipe_of(&log, ends);
 	close(ends[0]);
 	logger_write(&log, TEND_LOG_ERROR, "to nobody");
-	assert_int_equal(log.lost, 1);
-	assert_int_equal(log.lost_code, -EPIPE);
+	assert_int_equal(logger_shared(&log)->lost, 1);
+	assert_int_equal(logger_shared(&log)->lost_code, -EPIPE);
 	close(ends[1]);
 }
 
@@ -538,23 +545,23 @@ reader_that_stopped_does_not_stop_the_server(void **state)
 	logger_write(&log, TEND_LOG_ERROR, "short");
 	for (i = 0; i < 200; i++)
 		logger_write(&log, TEND_LOG_ERROR, "%s", text);
-	assert_in_range(log.lost, 1, 199);
-	assert_int_equal(log.lost_code, -EAGAIN);
+	assert_in_range(logger_shared(&log)->lost, 1, 199);
+	assert_int_equal(logger_shared(&log)->lost_code, -EAGAIN);
 	if (sysconf(_SC_PAGESIZE) == 4096)
-		assert_true(log.torn);
+		assert_true(logger_shared(&log)->torn);
 	n = read(ends[0], all, 1 << 20);
 	assert_true(n > 0);
-	assert_int_equal(all[n - 1] == 'x', log.torn);
+	assert_int_equal(all[n - 1] == 'x', logger_shared(&log)->torn);
 	/* The torn line gets an end, and the notice a line of its own. */
 	logger_write(&log, TEND_LOG_ERROR, "the end");
-	assert_int_equal(log.lost, 0);
-	assert_false(log.torn);
+	assert_int_equal(logger_shared(&log)->lost, 0);
+	assert_false(logger_shared(&log)->torn);
 	n += read(ends[0], all + n, (1 << 20) - (size_t)n - 1);
 	all[n] = '\0';
 	assert_non_null(strstr(all, "the end"));
 	notice = strstr(all, " log: ");
 	assert_non_null(notice);
-	assert_non_null(strstr(notice, "lines were lost here: resource temporarily unavailable"));
+	assert_non_null(strstr(notice, ": resource temporarily unavailable ["));
 	assert_int_equal(notice[-LINE_HEAD], '\n');
 	close(ends[0]);
 	close(ends[1]);

@@ -234,7 +234,8 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(max_output), MEMBER(stall_warning), MEMBER(max_connections),
 		MEMBER(max_per_source), MEMBER(source_rate), MEMBER(source_hold),
 		MEMBER(source_prefix_v4), MEMBER(source_prefix_v6), MEMBER(limit_exempt),
-		MEMBER(limit_report),
+		MEMBER(limit_report), MEMBER(log_format), MEMBER(syslog_ident),
+		MEMBER(syslog_logopt), MEMBER(syslog_facility), MEMBER(syslog_logsock),
 	};
 #undef MEMBER
 	size_t with_member = 0, i, n;

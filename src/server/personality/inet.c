@@ -108,7 +108,7 @@ take_descriptors(struct tend_server *srv, struct visit *v)
 static int
 prepare(struct tend_server *srv)
 {
-	if (stderr_is_client())
+	if (stderr_is_client() && logger_is_stderr(&srv->log))
 		logger_silence(&srv->log);
 	return 0;
 }
