@@ -27,14 +27,15 @@ struct journal {
 static const char *const names[] = { "journal", "journald", NULL };
 
 bool
-journal_is_stderr(void)
+journal_is_stderr(const char *socket)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
 	struct stat st;
 
 	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode &&
+	    access(socket, W_OK) == 0;
 }
 
 size_t
@@ -68,7 +69,8 @@ open_journal(struct logger *l, const struct log_options *o, struct error *e)
 
 	if (j == NULL)
 		return error_set(e, EX_OSERR, -ENOMEM, "out of memory");
-	snprintf(j->identifier, sizeof(j->identifier), "%s", o->identifier != NULL ? o->identifier : "tend");
+	snprintf(j->identifier, sizeof(j->identifier), "%s",
+	    o->identifier != NULL ? o->identifier : l->server);
 	r = addr_set_path(&a, o->journal != NULL ? o->journal : JOURNAL_SOCKET);
 	if (r == 0) {
 		collector_add(&j->collector, &a, SOCK_DGRAM, END_NEWLINE);

@@ -6,8 +6,11 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* True when standard error leads to the journal: what JOURNAL_STREAM says is still so. */
-bool journal_is_stderr(void);
+/*
+ * True when standard error leads to the journal, which listens at the path `socket`: what
+ * JOURNAL_STREAM says is still so, and of this machine.
+ */
+bool journal_is_stderr(const char *socket);
 
 /*
  * Writes a field, "NAME=value\n", or with its length in front where the value holds newlines. The

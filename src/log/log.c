@@ -88,7 +88,10 @@ logger_open(struct logger *l, const struct log_options *o, struct error *e)
 		return 0;
 	if (is_said(o->file))
 		return sink_find(o->file)->open(l, o, e);
-	return journal_is_stderr() ? sink_journal.open(l, o, e) : 0;
+	if (l->sink == &sink_stderr &&
+	    journal_is_stderr(o->journal != NULL ? o->journal : JOURNAL_SOCKET))
+		return sink_journal.open(l, o, e);
+	return 0;
 }
 
 int
@@ -242,6 +245,8 @@ put_line(struct logger *l, enum tend_log_level level, char *line, size_t length)
 		r = l->sink->put(l, level, line, length, PATIENCE_MS);
 	if (r < 0)
 		log_shared_lose(s, 1, time(NULL), r);
+	if (l->sink->copy != NULL)
+		l->sink->copy(l, line, length, r < 0);
 }
 
 void

@@ -33,6 +33,8 @@ struct sink {
 	/* One line, its newline counted, which may be overwritten. 0, or a negative errno. */
 	int (*put)(struct logger *l, enum tend_log_level level, char *line, size_t length,
 	    int patience_ms);
+	/* Where a line goes besides, once it was put, or lost. May be NULL. */
+	void (*copy)(struct logger *l, char *line, size_t length, bool lost);
 };
 
 extern const struct sink sink_nowhere, sink_hook, sink_stderr, sink_file, sink_syslog,

@@ -123,7 +123,7 @@ head(const struct logger *l, char *at, const struct format_facts *facts)
 
 /* For eyes: without the number in front. */
 static int
-copy_to(int fd, const char *line, size_t length)
+write_to(int fd, const char *line, size_t length)
 {
 	const char *text = (const char *)memchr(line, '>', length) + 1;
 	size_t done;
@@ -135,18 +135,24 @@ static int
 put(struct logger *l, enum tend_log_level level, char *line, size_t length, int patience_ms)
 {
 	struct syslog *s = l->state;
-	int r;
 
 	(void)level;
-	if (s->setup.stderr_too)
-		copy_to(STDERR_FILENO, line, length);
 	if (s->setup.way == SYSLOG_CONSOLE)
-		return copy_to(s->console, line, length);
-	r = collector_put(&s->collector, logger_shared(l), line, length, patience_ms);
+		return write_to(s->console, line, length);
+	return collector_put(&s->collector, logger_shared(l), line, length, patience_ms);
+}
+
+/* The options perror and cons. */
+static void
+copy(struct logger *l, char *line, size_t length, bool lost)
+{
+	struct syslog *s = l->state;
+
 	line[length - 1] = '\n';
-	if (r < 0 && s->console >= 0)
-		copy_to(s->console, line, length);
-	return r;
+	if (s->setup.stderr_too)
+		write_to(STDERR_FILENO, line, length);
+	if (lost && s->setup.way != SYSLOG_CONSOLE && s->console >= 0)
+		write_to(s->console, line, length);
 }
 
 const struct sink sink_syslog = {
@@ -159,6 +165,7 @@ const struct sink sink_syslog = {
 	.before_fork = before_fork,
 	.head = head,
 	.put = put,
+	.copy = copy,
 };
 
 /* Where a server has no log: what ends it is told all the same (NS-DMN-07). */
@@ -168,4 +175,5 @@ const struct sink sink_syslog_errors = {
 	.close = close_syslog,
 	.head = head,
 	.put = put,
+	.copy = copy,
 };

@@ -82,6 +82,8 @@ STREAMS = {
                               ['/dev/null', '/dev/null', 'log']),
     'setsid + log_file': (['setsid', '1', 'log_file', '{}/log'],
                           ['/dev/null', '/dev/null', 'log']),
+    'syslog': (['log_file', 'syslog'], ['/dev/null', '/dev/null', 'stderr']),
+    'setsid + syslog': (['setsid', '1', 'log_file', 'syslog'], ['/dev/null'] * 3),
 }
 
 

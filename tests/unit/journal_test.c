@@ -159,21 +159,22 @@ long_entry_is_a_sealed_file(void **state)
 static void
 journal_is_known_by_its_stream(void **state)
 {
+	struct fixture *f = *state;
 	char text[64];
 	struct stat st;
 
-	(void)state;
 	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
 	unsetenv("JOURNAL_STREAM");
-	assert_false(journal_is_stderr());
+	assert_false(journal_is_stderr(f->path));
 	snprintf(text, sizeof(text), "%llu:%llu", (unsigned long long)st.st_dev,
 	    (unsigned long long)st.st_ino);
 	setenv("JOURNAL_STREAM", text, 1);
-	assert_true(journal_is_stderr());
+	assert_true(journal_is_stderr(f->path));
+	assert_false(journal_is_stderr("/no/such/socket"));
 	setenv("JOURNAL_STREAM", "8:1", 1);
-	assert_false(journal_is_stderr());
+	assert_false(journal_is_stderr(f->path));
 	setenv("JOURNAL_STREAM", "x", 1);
-	assert_false(journal_is_stderr());
+	assert_false(journal_is_stderr(f->path));
 	unsetenv("JOURNAL_STREAM");
 }
 
@@ -207,7 +208,7 @@ main(void)
 		WITH(fields_are_fields),
 		cmocka_unit_test(values_of_several_lines_are_framed),
 		WITH(long_entry_is_a_sealed_file),
-		cmocka_unit_test(journal_is_known_by_its_stream),
+		WITH(journal_is_known_by_its_stream),
 		WITH(journal_is_chosen_when_standard_error_leads_there),
 	};
 
