@@ -97,7 +97,8 @@ struct tend_hooks {
 
 	/* Any process: the server cannot go on; `text` says why. Before it is logged. */
 	void (*fatal)(struct tend_server *srv, const char *text);
-	/* Any process: takes the place of the log file. One line, escaped, without newline. */
+	/* Any process: takes the place of the log file, which is not even opened. One line, escaped,
+	   without newline. */
 	void (*log)(struct tend_server *srv, enum tend_log_level level, const char *line);
 
 	void *reserved[8];

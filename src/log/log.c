@@ -177,7 +177,7 @@ format_of(const struct logger *l)
 }
 
 /* Makes a line of at most `size` - 1 bytes, its newline counted, and returns its length. */
-static size_t
+static size_t TEND_PRINTF(5, 0)
 build(const struct logger *l, char *line, size_t size, enum tend_log_level level,
 	const char *format, va_list args)
 {

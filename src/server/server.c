@@ -89,13 +89,13 @@ log_hook(void *data, enum tend_log_level level, const char *line)
 	srv->hooks->log(srv, level, line);
 }
 
-/* Whom a line may be about: the client that this process serves. */
+/* Whom a line may be about: the client in the seat of this process. */
 static const char *
 log_client(void *data)
 {
-	struct tend_server *srv = data;
+	struct tend_conn *c = &((struct tend_server *)data)->seat.conn;
 
-	return srv->conn.state == CONN_OPEN ? tend_peer(&srv->conn) : NULL;
+	return c->open ? tend_peer(c) : NULL;
 }
 
 static char *
