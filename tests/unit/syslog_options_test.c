@@ -117,10 +117,12 @@ ways_to_the_collector(void **state)
 		{ "inet:[fe80::1%lo]:syslog", SYSLOG_INET, "fe80::1%lo", "syslog" },
 		{ "console", SYSLOG_CONSOLE, "/dev/console", "514" },
 	};
+	static const char long_path[] =
+	    "unix:/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/"
+	    "0123456789/0123456789/0123456789";
 	static const char *const bad[] = { "foo", "udp:", "tcp:a:", "tcp:[::1", "tcp:[]:1",
 		"tcp:[::1]x", "unix:", "unix:relative", "unixx",
-		"unix:/0123456789012345678901234567890123456789012345678901234567890123456789"
-		"01234567890123456789012345678901234567890123456789" };
+		long_path };
 	struct syslog_setup s;
 	size_t i;
 
