@@ -148,7 +148,7 @@ const struct row option_rows[] = {
 	{ .name = "poller", ONE(poller), .group = GROUP_HOW_TO_SERVE, .unit = "auto|epoll|poll",
 		.value = "auto", .words = poller_words,
 		.help = "How processes ask the kernel for events; auto takes the best there is." },
-	{ .name = "fiber_stack", ONE(fiber_stack), .min = 16384, .max = 1 << 30,
+	{ .name = "fiber_stack", ONE(fiber_stack), .min = 32768, .max = 1 << 30,
 		.group = GROUP_HOW_TO_SERVE, .unit = "BYTES", .value = "262144",
 		.help = "Multiplex: the stack of a handler that is written with blocking calls. "
 			"Memory is taken only for what is used of it." },

@@ -130,6 +130,7 @@ board_claim(struct board *b, enum slot_state state)
 		SET(s->served, state == SLOT_BUSY ? 1 : 0);
 		SET(s->clients, state == SLOT_BUSY ? 1 : 0);
 		SET(s->retire, 0);
+		SET(s->leaving, 0);
 		SET(s->pid, 0);
 		SET(s->since, coarse_now());
 		SET(s->works, GET(s->since));
@@ -184,6 +185,21 @@ bool
 board_asked_to_retire(const struct board *b)
 {
 	return b->mine != NOBODY && GET(b->shared->slots[b->mine].retire) != 0;
+}
+
+void
+board_leave(struct board *b)
+{
+	if (b->mine == NOBODY)
+		return;
+	SET(b->shared->slots[b->mine].leaving, 1);
+	wake_master(b);
+}
+
+bool
+board_is_leaving(const struct board *b, unsigned slot)
+{
+	return GET(b->shared->slots[slot].leaving) == 1;
 }
 
 uint64_t

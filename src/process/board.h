@@ -36,6 +36,7 @@ struct board_slot {
 	_Atomic int64_t  since;      /* of the last change of state, coarse monotonic clock */
 	_Atomic int64_t  works;      /* since when it works without waiting for its client; 0: it waits */
 	_Atomic uint32_t clients;    /* open now: one at most, unless its child serves many */
+	_Atomic uint32_t leaving;    /* it takes no new clients, and ends when those it has are gone */
 };
 
 struct board;
@@ -81,6 +82,11 @@ void board_resume(struct board *b);
  */
 void board_opened(struct board *b);
 void board_closed(struct board *b);
+/*
+ * Child. It retires by itself, and may have clients for a long time yet: the master is woken, for
+ * who wants to start a successor at once.
+ */
+void board_leave(struct board *b);
 /* Child, now and then. Its slot says again what it last reported, should it have been overwritten. */
 void board_say_again(struct board *b);
 
@@ -95,6 +101,7 @@ unsigned        board_slots(const struct board *b);
 enum slot_state board_state(const struct board *b, unsigned slot); /* SLOT_STATES: not sound */
 /* Since when a busy child works without waiting; 0: it waits, or is not busy. */
 int64_t         board_works_since(const struct board *b, unsigned slot);
+bool            board_is_leaving(const struct board *b, unsigned slot);
 uint64_t        board_served_by(const struct board *b, unsigned slot);
 uint32_t        board_clients_of(const struct board *b, unsigned slot); /* open now */
 int64_t         board_since(const struct board *b, unsigned slot); /* of its last change of state */

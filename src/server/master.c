@@ -156,7 +156,7 @@ master_count(struct tend_server *srv)
 
 		if (child->kind == TEND_CHILD_DEQUEUE)
 			t.dequeue++;
-		else if (child->leaving)
+		else if (child->leaving || board_is_leaving(srv->board, child->slot))
 			t.leaving++;
 		else if (board_state(srv->board, child->slot) == SLOT_WAITING)
 			t.waiting++;

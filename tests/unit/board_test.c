@@ -742,6 +742,29 @@ many_clients_of_one_child_are_counted(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A worker that retires by itself is counted as one that leaves, and its successor starts at once. */
+static void
+one_who_leaves_by_itself_says_so_and_wakes_the_master(void **state)
+{
+	struct board *b;
+	int slot;
+
+	(void)state;
+	assert_int_equal(board_new(&b, 2), 0);
+	assert_true(board_let_wake(b) >= 0);
+	slot = board_claim(b, SLOT_WAITING);
+	board_mine(b, (unsigned)slot);
+	assert_false(board_is_leaving(b, (unsigned)slot));
+	board_leave(b);
+	assert_true(board_is_leaving(b, (unsigned)slot));
+	assert_int_equal(poll(&(struct pollfd){ .fd = board_wake_fd(b), .events = POLLIN }, 1, 0), 1);
+	/* The next child of the slot begins anew. */
+	board_release(b, (unsigned)slot);
+	assert_int_equal(board_claim(b, SLOT_WAITING), slot);
+	assert_false(board_is_leaving(b, (unsigned)slot));
+	board_free(b);
+}
+
 int
 main(void)
 {
@@ -769,6 +792,7 @@ main(void)
 		TEST(child_says_again_what_was_overwritten),
 		TEST(many_processes_leave_counts_that_are_right),
 		TEST(many_clients_of_one_child_are_counted),
+		cmocka_unit_test(one_who_leaves_by_itself_says_so_and_wakes_the_master),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

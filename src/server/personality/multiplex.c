@@ -548,6 +548,7 @@ work(struct tend_server *srv, unsigned long most)
 	r = open_crowd(crowd, srv, most);
 	if (r == 0)
 		r = work_until_told(crowd);
+	board_leave(srv->board);
 	close_inlets(crowd);
 	serve_let_go_of_listeners(srv);
 	tend_timer_stop(&crowd->pause);
