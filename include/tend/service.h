@@ -218,6 +218,7 @@ struct tend_config {
 	int         fiber_stack; /* bytes of address space */
 	int         max_output;  /* bytes queued for one client */
 	double      stall_warning;
+	bool        defer_accept;
 	/* limits that all processes share */
 	int         max_connections;
 	int         max_per_source;
@@ -235,7 +236,7 @@ struct tend_config {
 	const char *syslog_facility;
 	const char *syslog_logsock;
 
-	void *reserved[11];
+	void *reserved[10];
 };
 
 struct tend_service {

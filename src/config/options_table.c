@@ -152,6 +152,9 @@ const struct row option_rows[] = {
 		.group = GROUP_HOW_TO_SERVE, .unit = "BYTES", .value = "262144",
 		.help = "Multiplex: the stack of a handler that is written with blocking calls. "
 			"Memory is taken only for what is used of it." },
+	{ .name = "defer_accept", ONE(defer_accept), .group = GROUP_HOW_TO_SERVE,
+		.help = "Serve a client from when it has sent something on: for protocols in which "
+			"the client speaks first. Clients that are silent cost next to nothing." },
 	{ .name = "stall_warning", SECONDS(stall_warning), .group = GROUP_HOW_TO_SERVE,
 		.value = "1",
 		.help = "Multiplex: warn of a handler that holds up all other clients for so many "

@@ -111,6 +111,8 @@ struct conn_extras {
 
 	struct outgoing *outgoing; /* connections made with tend_connect(): see connect.c */
 
+	uint32_t high, low; /* marks of queued output, evented; high 0: the default */
+
 	struct queue *queue; /* output that is not in `out`: see conn_queue.c */
 	struct buf    late;  /* output that must wait for the end of a piece under way */
 };

@@ -216,7 +216,7 @@ time_is_up(struct tend_timer *t)
 	struct evented *m = t->data;
 
 	m->armed = false;
-	if (m->phase == EVENTED_FIBER)
+	if (m->phase >= EVENTED_AWAITED)
 		evented_fiber_time(m);
 	else if (loop_now(conns(m)->loop) >= due_time(m))
 		be_silent(m);
@@ -230,7 +230,9 @@ time_is_up(struct tend_timer *t)
 static bool
 is_throttled(struct evented *m)
 {
-	return tend_conn_queued(&m->c) > (m->high != 0 ? m->high : EVENTED_HIGH_MARK);
+	size_t high = m->c.extras != NULL ? m->c.extras->high : 0;
+
+	return tend_conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
 }
 
 static bool
@@ -284,7 +286,9 @@ send_queued(struct evented *m)
 static void
 tell_drained(struct evented *m)
 {
-	if (!m->owes_drained || m->phase != EVENTED_OPEN || tend_conn_queued(&m->c) > m->low)
+	size_t low = m->c.extras != NULL ? m->c.extras->low : 0;
+
+	if (!m->owes_drained || m->phase != EVENTED_OPEN || tend_conn_queued(&m->c) > low)
 		return;
 	m->owes_drained = false;
 	if (m->hooks->drained == NULL)
@@ -550,6 +554,7 @@ static void (*const happen[])(struct evented *m, unsigned events) = {
 	[EVENTED_SHAKING] = go_on_shaking,
 	[EVENTED_OPEN] = happen_to_open,
 	[EVENTED_CLOSING] = happen_to_closing,
+	[EVENTED_AWAITED] = evented_fiber_event,
 	[EVENTED_FIBER] = evented_fiber_event,
 	[EVENTED_DEAD] = happen_to_held,
 };
@@ -572,7 +577,7 @@ evented_event(struct tend_watch *w, unsigned events)
 	int64_t begun = all->stall > 0 ? coarse_now() : 0, took;
 
 	happen[m->phase](m, events);
-	if (m->phase != EVENTED_FIBER)
+	if (m->phase < EVENTED_AWAITED)
 		evented_settle(m);
 	if (all->stall > 0 && (took = coarse_now() - begun) >= all->stall)
 		all->stalled(&m->c, took);
@@ -647,7 +652,7 @@ evented_due(struct evented *m)
 		evented_free(m);
 		return;
 	}
-	if (m->phase == EVENTED_FIBER) {
+	if (m->phase >= EVENTED_AWAITED) {
 		evented_fiber_due(m);
 		return;
 	}

@@ -44,6 +44,7 @@ struct evented_mood {
 	struct conns    *conns;
 	const struct tend_conn_hooks *hooks; /* of new connections */
 	struct fiber_pool *fibers; /* for the fiber mood */
+	void (*heard)(struct evented *m); /* one that was awaited has sent something */
 	bool cancelled; /* handlers in fibers are to come to an end */
 	/* It comes to its end, and the client is still there. May be NULL. */
 	void (*finishing)(struct tend_conn *c);
@@ -59,6 +60,7 @@ enum evented_phase {
 	EVENTED_SHAKING, /* hands */
 	EVENTED_OPEN,
 	EVENTED_CLOSING, /* when all output has left */
+	EVENTED_AWAITED, /* its handler begins when it has sent something */
 	EVENTED_FIBER,
 	EVENTED_DEAD,
 };
@@ -87,8 +89,7 @@ struct evented {
 	bool    suspended;  /* fiber */
 	uint8_t waiting;    /* fiber: for TEND_READ, TEND_WRITE */
 	int     result;     /* fiber: of the wait. Evented: why it ended */
-
-	uint32_t high, low; /* marks of queued output; high 0: the default */
+	int     place;      /* the descriptor that it had, for the way to the next */
 	union {
 		struct {
 			const struct tend_conn_hooks *hooks;
@@ -102,7 +103,6 @@ struct evented {
 
 	struct tend_conn c;
 
-	int               place; /* the descriptor that it had, for the way to the next */
 	struct evented   *next_due;
 	struct tend_timer timer;
 };
@@ -166,12 +166,17 @@ void evented_begin(struct evented *m);
 /* Runs `body` in a fiber of its own; it closes and releases the connection. 0 or -errno: not run. */
 int  evented_run(struct evented *m, void (*body)(struct tend_conn *c));
 
+/* Fiber: no handler, hence no stack, before it has sent something; the mood's `heard` starts it. */
+void evented_await(struct evented *m);
+
 /* Ends it because of `error`: the hook `failed`, then the end. */
 void evented_fail(struct evented *m, int error);
 /* In the fiber mood: the wait of its handler ends with `result`. */
 void evented_resume(struct evented *m, int result);
 /* It has no descriptor any more, and nobody is told: only its memory is left to be freed. */
 void evented_forget(struct evented *m);
+/* Those that are awaited need not come any more. */
+void evented_dismiss_awaited(struct evented_mood *mood);
 /* Every handler that waits in a fiber hears that it is to end. */
 void evented_cancel_fibers(struct evented_mood *mood);
 

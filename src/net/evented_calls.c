@@ -109,10 +109,10 @@ tend_conn_set_marks(struct tend_conn *c, size_t high, size_t low)
 {
 	struct evented *m = evented_of(c);
 
-	if (!hooks_are_used(c))
+	if (!hooks_are_used(c) || conn_extras(c) == NULL)
 		return;
-	m->high = high > UINT32_MAX ? UINT32_MAX : (uint32_t)high;
-	m->low = low > UINT32_MAX ? UINT32_MAX : (uint32_t)low;
+	c->extras->high = high > UINT32_MAX ? UINT32_MAX : (uint32_t)high;
+	c->extras->low = low > UINT32_MAX ? UINT32_MAX : (uint32_t)low;
 	conns_attend(m);
 }
 
@@ -230,7 +230,7 @@ static bool
 is_listed(const struct evented *m)
 {
 	return m->c.open && !m->is_outgoing && m->phase != EVENTED_CONNECTING && m->phase != EVENTED_SHAKING &&
-	    m->phase != EVENTED_CLOSING;
+	    m->phase != EVENTED_CLOSING && m->phase != EVENTED_AWAITED;
 }
 
 static struct tend_conn *

@@ -260,6 +260,14 @@ end(struct evented *m)
 	conns_attend(m);
 }
 
+/* One that was awaited in vain: its handler never hears of it. */
+static void
+leave_early(struct evented *m)
+{
+	conn_part(&m->c);
+	end(m);
+}
+
 struct start {
 	struct evented *m;
 	void (*body)(struct tend_conn *c);
@@ -290,6 +298,24 @@ evented_run(struct evented *m, void (*body)(struct tend_conn *c))
 	if (r < 0)
 		m->phase = EVENTED_HELD;
 	return r < 0 ? r : 0;
+}
+
+void
+evented_await(struct evented *m)
+{
+	const struct conn_limits *limits = m->c.mood->limits;
+	int64_t patience = m->c.idle;
+
+	if (limits->first_byte > 0 && limits->first_byte < patience)
+		patience = limits->first_byte;
+	m->phase = EVENTED_AWAITED;
+	m->until = clock_after(loop_now(loop_of(m)), patience);
+	if (m->c.deadline < m->until)
+		m->until = m->c.deadline;
+	if (tend_watch_change(&m->watch, TEND_READ) < 0)
+		leave_early(m);
+	else
+		arm(m);
 }
 
 void
@@ -324,6 +350,11 @@ evented_fiber_event(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
 
+	if (m->phase == EVENTED_AWAITED) {
+		evented_mood_of(c)->heard(m);
+		return;
+	}
+
 	if (m->suspended && m->waiting != 0 &&
 	    (events & (m->waiting | TEND_ERROR | TEND_HANGUP)) != 0) {
 		evented_resume(m, 0);
@@ -340,6 +371,8 @@ evented_fiber_event(struct evented *m, unsigned events)
 void
 evented_fiber_due(struct evented *m)
 {
+	if (m->phase == EVENTED_AWAITED)
+		return;
 	if (m->kicked && m->suspended) {
 		evented_resume(m, -ECANCELED);
 		return;
@@ -353,12 +386,30 @@ evented_fiber_due(struct evented *m)
 void
 evented_fiber_time(struct evented *m)
 {
+	if (m->phase == EVENTED_AWAITED && loop_now(loop_of(m)) >= m->until)
+		leave_early(m);
+	else if (m->phase == EVENTED_AWAITED)
+		arm(m);
 	if (!m->suspended)
 		return;
 	if (loop_now(loop_of(m)) >= m->until)
 		evented_resume(m, -ETIMEDOUT);
 	else
 		arm(m);
+}
+
+void
+evented_dismiss_awaited(struct evented_mood *mood)
+{
+	struct tend_watch *w;
+	int fd = 0;
+
+	for (; (w = watch_find(mood->conns->loop, evented_event, &fd)) != NULL; fd++) {
+		struct evented *m = w->data;
+
+		if (evented_mood_of(&m->c) == mood && m->phase == EVENTED_AWAITED)
+			leave_early(m);
+	}
 }
 
 void

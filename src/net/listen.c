@@ -473,6 +473,18 @@ close_listener:
 }
 
 void
+listener_defer(const struct listener *l, int seconds)
+{
+#ifdef TCP_DEFER_ACCEPT
+	/* Of unix sockets it is refused, which does no harm. */
+	setsockopt(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+#else
+	(void)l;
+	(void)seconds;
+#endif
+}
+
+void
 listener_close(struct listener *l)
 {
 	/* Never shutdown(): that would end the socket for every process that shares it. */

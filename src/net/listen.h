@@ -45,6 +45,9 @@ int listener_open(struct listener *l, const struct endpoint *from, const struct 
  */
 int listener_adopt(struct listener *l, int fd, const struct endpoint *from, struct error *e);
 
+/* Where the kernel can, clients are not shown before they have sent something or `seconds` are over. */
+void listener_defer(const struct listener *l, int seconds);
+
 /* Closes the descriptor and frees. The socket file stays. */
 void listener_close(struct listener *l);
 

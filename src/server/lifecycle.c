@@ -23,6 +23,8 @@
 
 #define DEFAULT_PORT "20203"
 #define SHARED_PORT_TRIES 8
+/* So long the kernel keeps a silent client to itself (option defer_accept). */
+#define DEFER_SECONDS 30
 
 /* ---- what can be known beforehand ---- */
 
@@ -438,8 +440,11 @@ bind_request(struct tend_server *srv, size_t first)
 	if (r < 0)
 		return r;
 	error_clear(&srv->error);
-	for (i = first; i < end; i++)
+	for (i = first; i < end; i++) {
+		if (srv->settings.value.defer_accept)
+			listener_defer(&srv->listeners[i], DEFER_SECONDS);
 		log_bound(srv, &srv->listeners[i]);
+	}
 	srv->listener_count = end;
 	return 0;
 }

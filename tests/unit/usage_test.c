@@ -231,7 +231,7 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(prefork), MEMBER(maxfork), MEMBER(nofork), MEMBER(timeout), MEMBER(px_idle),
 		MEMBER(prop_sigusr), MEMBER(debug), MEMBER(leave_busy), MEMBER(busy_timeout),
 		MEMBER(strangers), MEMBER(workers), MEMBER(poller), MEMBER(fiber_stack),
-		MEMBER(max_output), MEMBER(stall_warning), MEMBER(max_connections),
+		MEMBER(max_output), MEMBER(stall_warning), MEMBER(defer_accept), MEMBER(max_connections),
 		MEMBER(max_per_source), MEMBER(source_rate), MEMBER(source_hold),
 		MEMBER(source_prefix_v4), MEMBER(source_prefix_v6), MEMBER(limit_exempt),
 		MEMBER(limit_report), MEMBER(log_format), MEMBER(syslog_ident),

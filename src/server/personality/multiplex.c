@@ -216,7 +216,9 @@ take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *
 	}
 	m->c.place = place;
 	client_came(crowd);
-	if (crowd->mood.fibers != NULL)
+	if (crowd->mood.fibers != NULL && srv->settings.value.defer_accept)
+		evented_await(m);
+	else if (crowd->mood.fibers != NULL)
 		start_fiber(crowd, m);
 	else
 		start_evented(m);
@@ -316,6 +318,14 @@ let_go(struct tend_conn *c, bool lives_on)
 	srv->crowd->close_watch(c, lives_on);
 }
 
+static void
+heard(struct evented *m)
+{
+	struct tend_server *srv = m->c.mood->server;
+
+	start_fiber(srv->crowd, m);
+}
+
 static int
 open_fibers(struct crowd *crowd)
 {
@@ -350,6 +360,7 @@ open_mood(struct crowd *crowd)
 	} else {
 		evented_mood_init_fiber(&crowd->mood, all, &crowd->fibers);
 		crowd->mood.closed = fiber_closed;
+		crowd->mood.heard = heard;
 		r = open_fibers(crowd);
 	}
 	crowd->hooks = (struct tend_conn_hooks){
@@ -492,6 +503,7 @@ dismiss(struct crowd *crowd)
 	struct tend_conn *c;
 
 	if (crowd->mood.fibers != NULL) {
+		evented_dismiss_awaited(&crowd->mood);
 		evented_cancel_fibers(&crowd->mood);
 		return;
 	}
