@@ -236,7 +236,11 @@ struct tend_config {
 	const char *syslog_facility;
 	const char *syslog_logsock;
 
-	void *reserved[10];
+	/* being looked at */
+	const char *control; /* path of a Unix socket */
+	const char *metrics; /* an endpoint, as port */
+
+	void *reserved[8];
 };
 
 struct tend_service {

@@ -469,6 +469,18 @@ options_source(struct options *o, const char *name)
 	return source;
 }
 
+enum live
+options_live(const struct options *o, const char *name)
+{
+	const struct entry *entry = options_find(o, name, strlen(name));
+
+	if (entry == NULL || (entry->row->flags & ROW_IGNORED))
+		return LIVE_UNKNOWN;
+	if (entry->row->flags & ROW_LIVE)
+		return LIVE_NOW;
+	return entry->row->flags & ROW_LIVE_WORKERS ? LIVE_FOR_NEW_WORKERS : LIVE_NOT;
+}
+
 void
 options_notes(struct options *o, void (*say)(void *data, const char *note), void *data)
 {

@@ -104,6 +104,15 @@ const char *options_get(struct options *o, const char *name);
 /* Where the winning value came from; SOURCE_BUILT_IN when nobody gave one. */
 enum source options_source(struct options *o, const char *name);
 
+/* Whether an option may change while the server runs, and who learns of it. */
+enum live {
+	LIVE_UNKNOWN,         /* there is no such option */
+	LIVE_NOT,
+	LIVE_NOW,
+	LIVE_FOR_NEW_WORKERS, /* those that are there go on with the old value */
+};
+enum live options_live(const struct options *o, const char *name);
+
 /*
  * Options that were given but have no effect here (spare_servers, ...): one sentence each, for
  * the log. Valid during the call.

@@ -13,6 +13,7 @@ enum row_group {
 	GROUP_HOW_MANY_MAY_COME,
 	GROUP_WHO_MAY_COME,
 	GROUP_AS_WHOM_AND_WHERE,
+	GROUP_LOOKED_AT,
 	GROUP_LOG,
 	GROUP_STOPPING,
 	GROUP_DIFFERENCES,
@@ -28,6 +29,8 @@ enum {
 	ROW_IGNORED = 16,   /* accepted and without effect */
 	ROW_YIELDS = 32,    /* an option of the service may take the name */
 	ROW_SIGNED = 64,    /* below zero means something: TEND_NONE does not stand for zero */
+	ROW_LIVE = 128,     /* may change while the server runs: the parent looks at it */
+	ROW_LIVE_WORKERS = 256, /* the same for children that are born afterwards */
 };
 
 #define ROW_NOWHERE ((size_t)-1)

@@ -9,6 +9,8 @@
 #ifndef TEND_LOG_LOG_H
 #define TEND_LOG_LOG_H
 
+#include <stdatomic.h>
+
 #include <tend/log.h>
 
 #include "base/error.h"
@@ -25,6 +27,7 @@ typedef const char *(*log_client_fn)(void *data);
 
 struct logger {
 	int                  level;     /* threshold; 0 writes nothing but errors of the start */
+	_Atomic int         *live_level; /* of all processes; from zero on it takes its place. NULL: none */
 	const struct format *format;
 	const struct sink   *sink;
 	const char          *server;    /* its name; borrowed */
@@ -107,11 +110,22 @@ void logger_write(struct logger *l, enum tend_log_level level, const char *forma
 void logger_vwrite(struct logger *l, enum tend_log_level level, const char *format, va_list args)
 	TEND_PRINTF(3, 0);
 
+static inline int
+logger_level(const struct logger *l)
+{
+	int live = l->live_level != NULL
+	    ? atomic_load_explicit(l->live_level, memory_order_relaxed) : -1;
+
+	return live >= 0 ? live : l->level;
+}
+
 /* True when a line of this level would be written: spares the caller the work of making it. */
 static inline bool
 logger_wants(const struct logger *l, enum tend_log_level level)
 {
-	return (int)level <= l->level && l->level > 0;
+	int threshold = logger_level(l);
+
+	return (int)level <= threshold && threshold > 0;
 }
 
 /* For sinks: what all processes know, or this one alone. */

@@ -114,12 +114,16 @@ int
 conn_wait(struct tend_conn *c, unsigned events, int64_t limit)
 {
 	int64_t deadline = CLOCK_NEVER;
+	int r;
 
 	if (limit != CLOCK_NEVER)
 		deadline = clock_after(clock_now(), limit);
 	if (c->deadline < deadline)
 		deadline = c->deadline;
-	return c->mood->wait(c, events, deadline);
+	r = c->mood->wait(c, events, deadline);
+	if (r == -ETIMEDOUT)
+		c->timed_out = true;
+	return r;
 }
 
 int

@@ -81,6 +81,9 @@ struct conn_mood {
 	/* Takes a descriptor whose client may still be sending, so that nobody waits for it. NULL: the
 	   connection lingers itself. */
 	void (*drain)(void *data, int fd);
+
+	/* Bytes through the transports of its connections; whoever reports them sets them to 0. */
+	uint64_t received, sent;
 };
 
 /* Empties an interrupt_fd. */
@@ -148,6 +151,7 @@ struct tend_conn {
 	bool    in_pieces;  /* a call gathers input until it has a line */
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    starved;    /* a call of the handler found no (more) input */
+	bool    timed_out;  /* a wait met its deadline */
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
 	uint8_t read_want;  /* ...of a read... */
 	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */

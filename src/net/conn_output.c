@@ -127,6 +127,8 @@ send_all(struct tend_conn *c, const char **data, size_t *size)
 			return (int)n;
 		else
 			r = conn_unsent(c) + *size > 0 ? share(c, n) : 0;
+		if (n > 0)
+			c->mood->sent += (size_t)n;
 		if (r < 0)
 			return r;
 		if (c->broken != 0)

@@ -19,7 +19,6 @@
 enum ledger_count {
 	LEDGER_DENIED_RULES,   /* by allow, deny, cidr_allow, cidr_deny */
 	LEDGER_DENIED_SERVICE, /* by the hook `allow` */
-	LEDGER_REFUSED_FULL,   /* one too many */
 	LEDGER_HANDSHAKE_FAILED,
 	LEDGER_TIMED_OUT,      /* connections that met one of their deadlines */
 	LEDGER_ACCEPT_ERRORS,

@@ -18,6 +18,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/serve.h"
+#include "server/status.h"
 
 /* While connections never cease, the loop is looked at every so many of them all the same. */
 #define ACCEPT_BATCH 64
@@ -77,6 +78,7 @@ accept_report(struct tend_server *srv, const struct listener *l, int code)
 {
 	int64_t now = clock_now();
 
+	status_count(srv, LEDGER_ACCEPT_ERRORS);
 	if (srv->hooks->accept_failed != NULL)
 		srv->hooks->accept_failed(srv, -code);
 	if (srv->accept_error_logged != 0 && now - srv->accept_error_logged < CLOCK_SECOND)

@@ -14,6 +14,7 @@
 
 #include "loop/loop.h"
 #include "process/title.h"
+#include "server/control.h"
 #include "server/hooks.h"
 #include "server/personality.h"
 #include "server/serve.h"
@@ -55,6 +56,7 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 	if (srv->pidfile.fd >= 0)
 		pidfile_close(&srv->pidfile);
 	daemonize_forget(&srv->daemon);
+	control_leave(srv);
 }
 
 static void
@@ -74,6 +76,7 @@ child_become_worker(struct tend_server *srv, const struct birth *birth)
 	srv->parent_channel = birth->channel[1];
 	serve_open_mood(srv, false);
 	srv->birth = birth;
+	srv->ledger_page = birth->slot;
 	/* One that is to hear of signals hears nothing before it can: a request for a fresh log would
 	   kill it (NS-SIG-20). */
 	if (!child_hears_signals(srv, birth->kind))

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "server/control.h"
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/personality.h"
@@ -174,6 +175,17 @@ check_hooks(struct tend_server *srv)
 	    srv->personality->name);
 }
 
+/* What a child says of the level for itself is stronger than what all were told. */
+static void
+take_log_level(struct tend_server *srv)
+{
+	int level = srv->settings.value.log_level;
+
+	if (level != srv->log.level && srv->role == ROLE_CHILD)
+		srv->log.live_level = NULL;
+	srv->log.level = level;
+}
+
 int
 lifecycle_refresh(struct tend_server *srv)
 {
@@ -181,7 +193,7 @@ lifecycle_refresh(struct tend_server *srv)
 
 	take_policy(srv);
 	take_limits(srv);
-	srv->log.level = srv->settings.value.log_level;
+	take_log_level(srv);
 	if (srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
 	if (r == 0)
@@ -194,7 +206,7 @@ lifecycle_check(struct tend_server *srv)
 {
 	static int (*const checks[])(struct tend_server *) = {
 		check_hooks, parse_passthrough, check_access, limits_check, check_identity,
-		check_log,
+		check_log, control_check,
 	};
 	size_t i;
 	int r = choose_personality(srv);
@@ -483,7 +495,7 @@ give_files(struct tend_server *srv)
 	   emptied through its open descriptor. */
 	if (r == 0 && srv->log.path != NULL)
 		r = identity_give(id, srv->log.path, &srv->error);
-	return r;
+	return r == 0 ? control_give(srv) : r;
 }
 
 static void
@@ -583,6 +595,7 @@ static const struct phase {
 	{ announce, NO_HOOK },
 	{ find_endpoints, NO_HOOK },
 	{ bind_all, HOOK(bound) },
+	{ control_open, NO_HOOK },
 	{ drop_privileges, NO_HOOK },
 	{ open_personality, HOOK(ready) },
 	{ get_ready, NO_HOOK },
@@ -646,6 +659,7 @@ close_all(struct tend_server *srv)
 	/* Before the pid file: a script that starts the next server when it is gone finds the ports
 	   free. */
 	lifecycle_close_listeners(srv);
+	control_close(srv);
 	if (srv->pidfile.fd >= 0 && pidfile_remove(&srv->pidfile, &e) < 0)
 		tend_log(srv, TEND_LOG_WARNING, "%s", e.text);
 	pidfile_close(&srv->pidfile);

@@ -19,6 +19,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/personality.h"
+#include "server/status.h"
 
 /* ---- opening and closing ---- */
 
@@ -57,7 +58,7 @@ open_board(struct tend_server *srv, unsigned slots)
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot make the board of %u children: %s",
 		    slots, error_reason(r));
-	return 0;
+	return status_open(srv, slots);
 }
 
 /*
@@ -122,6 +123,21 @@ master_room(const struct tend_server *srv)
 	return board_slots(srv->board) - srv->master->dequeue_room;
 }
 
+unsigned
+master_move_limit(struct tend_server *srv, int by)
+{
+	int wanted = srv->settings.value.max_servers + by;
+	char text[16];
+
+	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
+		return 0;
+	snprintf(text, sizeof(text), "%d", wanted);
+	if (options_set(srv->options, SOURCE_CODE, "resized", "max_servers", text, NULL) < 0)
+		return 0;
+	srv->settings.value.max_servers = wanted;
+	return (unsigned)wanted;
+}
+
 void
 master_close(struct tend_server *srv)
 {
@@ -140,6 +156,7 @@ master_close(struct tend_server *srv)
 	srv->master = NULL;
 	board_free(srv->board);
 	srv->board = NULL;
+	status_close(srv);
 }
 
 /* ---- counting ---- */

@@ -21,6 +21,11 @@ typedef int64_t (*master_manage_fn)(struct tend_server *srv, int64_t now);
 /* What a child does between its birth and its exit. Returns its exit status. */
 typedef int (*master_child_fn)(struct tend_server *srv, void *data);
 
+/* Children that ended while the server went on, by how. */
+struct master_ends {
+	uint64_t order, error, signal;
+};
+
 struct master {
 	struct children   children;
 	struct serialize  turns;
@@ -33,6 +38,7 @@ struct master {
 	int64_t           polled;   /* when children were last looked for without a signal */
 	int64_t           idle_since;
 	bool              busy_turn; /* something happened in this turn */
+	struct master_ends ends;
 };
 
 /* Makes the board with room for `children`, the lifeline and the turns. After privileges are gone. */
@@ -41,6 +47,12 @@ void master_close(struct tend_server *srv);
 
 /* For how many children that serve the board has room, whatever max_servers has become. */
 unsigned master_room(const struct tend_server *srv);
+
+/*
+ * Moves max_servers by so many, within what the board has room for, as if the code had said so.
+ * Returns what it is now; 0: it cannot be moved so far.
+ */
+unsigned master_move_limit(struct tend_server *srv, int by);
 
 /* Loops until told to stop and until the last child is gone. */
 int  master_loop(struct tend_server *srv, master_manage_fn manage);

@@ -33,8 +33,10 @@ struct personality {
 	/* The same in a worker, until it has had `most` clients (0: no limit). WORKERS only. */
 	int (*work)(struct tend_server *srv, unsigned long most);
 	void (*close)(struct tend_server *srv);
-	/* TTIN and TTOU: one server more or fewer. NULL: the signals are ignored. */
+	/* TTIN and TTOU: so many servers more or fewer. NULL: the signals are ignored. */
 	void (*resize)(struct tend_server *srv, int by);
+	/* How many may serve at the same time now. NULL where there is no such number. */
+	unsigned (*servers)(struct tend_server *srv);
 };
 
 extern const struct personality personality_single;

@@ -113,6 +113,22 @@ judge_death(struct tend_server *srv, const struct child *child)
 	}
 }
 
+static void
+count_end(struct tend_server *srv, const struct child *child, int status)
+{
+	struct master_ends *ends = &srv->master->ends;
+
+	if (WIFSIGNALED(status))
+		ends->signal++;
+	else if (WEXITSTATUS(status) != 0)
+		ends->error++;
+	else
+		ends->order++;
+	/* One that was killed left its client there, for the next to have the slot. */
+	if (srv->ledger != NULL)
+		ledger_show(srv->ledger, child->slot, NULL);
+}
+
 /* Strikes it from every list. */
 static void
 forget(struct tend_server *srv, struct child *child, int status)
@@ -122,6 +138,7 @@ forget(struct tend_server *srv, struct child *child, int status)
 
 	master_hear_last_words(srv, child);
 	judge_death(srv, child);
+	count_end(srv, child, status);
 	serialize_died(&m->turns, pid);
 	/* It may have been killed after it marked us as woken and before it woke us. */
 	if (WIFSIGNALED(status))

@@ -18,6 +18,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/personality.h"
+#include "server/status.h"
 
 /* ---- standard input and output ---- */
 
@@ -258,11 +259,13 @@ is_allowed(struct tend_server *srv, struct tend_conn *c)
 		    access_check(srv->access, (struct sockaddr *)&peer, length, NULL);
 
 		if (!v.allowed) {
+			status_count(srv, LEDGER_DENIED_RULES);
 			tend_log(srv, TEND_LOG_NOTICE, "Denied %s: %s", tend_peer(c), v.reason);
 			return false;
 		}
 	}
 	if (hooks->allow != NULL && !hooks->allow(c)) {
+		status_count(srv, LEDGER_DENIED_SERVICE);
 		tend_log(srv, TEND_LOG_NOTICE, "Denied %s: refused by the service", tend_peer(c));
 		return false;
 	}
@@ -325,6 +328,7 @@ serve_not_shaken(struct tend_server *srv, struct tend_conn *c, int code)
 {
 	const char *reason = error_reason(code);
 
+	status_count(srv, LEDGER_HANDSHAKE_FAILED);
 	tend_log(srv, TEND_LOG_WARNING, "Handshake with %s failed: %s", tend_peer(c), reason);
 	if (srv->hooks->tls_failed != NULL)
 		srv->hooks->tls_failed(c, reason);
@@ -334,6 +338,7 @@ void
 serve_closed(struct tend_server *srv, struct tend_conn *c)
 {
 	limits_leave(srv, c);
+	status_closed(srv, c);
 	if (srv->hooks->closed != NULL)
 		srv->hooks->closed(c);
 	conn_release(c);
@@ -342,6 +347,7 @@ serve_closed(struct tend_server *srv, struct tend_conn *c)
 void
 serve_opened(struct tend_server *srv, struct tend_conn *c)
 {
+	int64_t began = status_serving(srv, c);
 	int r = conn_handshake(c);
 
 	srv->requests++;
@@ -350,6 +356,7 @@ serve_opened(struct tend_server *srv, struct tend_conn *c)
 	else
 		serve_not_shaken(srv, c, r);
 	conn_close(c);
+	status_took(srv, began);
 	serve_closed(srv, c);
 }
 

@@ -274,7 +274,8 @@ is_settled(const struct tend_server *srv, const char *name)
 		"syslog_logsock" };
 	static const char *const by_binding[] = { "port", "host", "proto", "ipv", "listen",
 		"server_type", "personality", "user", "group", "chroot", "serialize", "lock_file",
-		"child_communication", "sig_passthrough", "source_prefix_v4", "source_prefix_v6" };
+		"child_communication", "sig_passthrough", "source_prefix_v4", "source_prefix_v6",
+		"control", "metrics" };
 	size_t i;
 
 	for (i = 0; srv->running && i < sizeof(by_start) / sizeof(by_start[0]); i++)

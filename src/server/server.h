@@ -19,9 +19,11 @@
 #include "net/listen.h"
 #include "process/board.h"
 #include "process/daemonize.h"
+#include "process/ledger.h"
 #include "process/pidfile.h"
 #include "process/privileges.h"
 
+struct control;
 struct crowd;
 struct drains;
 struct limits;
@@ -77,6 +79,7 @@ struct tend_server {
 	int               parent_channel; /* a child's end of its private channel; -1 */
 	int               lifeline;       /* a child's end: end of file means the parent is gone */
 	const struct birth *birth;        /* of this child; NULL in the parent */
+	unsigned          ledger_page;    /* of this process */
 
 	/* serve.c, accept.c: the connection of a blocking personality */
 	struct seat      seat;
@@ -100,6 +103,10 @@ struct tend_server {
 	struct master *master;
 	struct board  *board;
 	int            workers; /* workers.c: how many there are to be */
+
+	/* control.c, status.c: who looks on; NULL: nobody may */
+	struct control *control;
+	struct ledger  *ledger;
 
 	/* server.c: the description and the configuration */
 	const struct tend_service *service;
@@ -194,5 +201,7 @@ bool signals_stop_requested(struct tend_server *srv);
 /* Number of a name with or without SIG, any case; 0: unknown. */
 int signals_number(const char *name);
 const char *signals_name(int signo);
+/* Parent: does what the signal would do, as if it had come. */
+void signals_act(struct tend_server *srv, int signo);
 
 #endif

@@ -190,21 +190,26 @@ act(struct tend_server *srv, const struct meaning *table, size_t count, int sign
 	hook_signal(srv, signo);
 }
 
-static void
-parent_signal(struct tend_signal *sig)
+void
+signals_act(struct tend_server *srv, int signo)
 {
-	struct tend_server *srv = sig->data;
 	size_t i;
 
 	/* To the children first, then what it means to us (NS-SIG-04). */
 	for (i = 0; i < srv->passthrough_count; i++)
-		if (srv->passthrough[i] == sig->signo && srv->master != NULL)
-			master_pass_signal(srv, sig->signo);
-	act(srv, for_parent, COUNT(for_parent), sig->signo);
+		if (srv->passthrough[i] == signo && srv->master != NULL)
+			master_pass_signal(srv, signo);
+	act(srv, for_parent, COUNT(for_parent), signo);
 	/* Net::Waiter's order is the other one (NW-10). */
 	if (srv->settings.value.prop_sigusr && srv->master != NULL &&
-	    (sig->signo == SIGUSR1 || sig->signo == SIGUSR2))
-		master_pass_signal(srv, sig->signo);
+	    (signo == SIGUSR1 || signo == SIGUSR2))
+		master_pass_signal(srv, signo);
+}
+
+static void
+parent_signal(struct tend_signal *sig)
+{
+	signals_act(sig->data, sig->signo);
 }
 
 static void

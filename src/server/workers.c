@@ -2,6 +2,7 @@
 #include "server/workers.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -64,11 +65,22 @@ void
 workers_resize(struct tend_server *srv, int by)
 {
 	int wanted = srv->workers + by;
+	char text[16];
 
 	if (wanted < 1 || wanted > WORKERS_MAX || (by > 0 && (unsigned)wanted > master_room(srv)))
+		return;
+	snprintf(text, sizeof(text), "%d", wanted);
+	/* Where the next change of an option finds it. */
+	if (options_set(srv->options, SOURCE_CODE, "resized", "workers", text, NULL) < 0)
 		return;
 	srv->workers = wanted;
 	tend_log(srv, TEND_LOG_INFO, "%d workers from now on (option workers)", wanted);
 	if (by < 0)
-		master_retire_workers(srv, 1, true, clock_now());
+		master_retire_workers(srv, (unsigned)-by, true, clock_now());
+}
+
+unsigned
+workers_servers(struct tend_server *srv)
+{
+	return (unsigned)srv->workers;
 }

@@ -12,5 +12,6 @@ int  workers_prepare(struct tend_server *srv);
 int  workers_open(struct tend_server *srv);
 int  workers_loop(struct tend_server *srv);
 void workers_resize(struct tend_server *srv, int by);
+unsigned workers_servers(struct tend_server *srv);
 
 #endif

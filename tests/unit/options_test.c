@@ -597,11 +597,28 @@ options_without_effect_are_accepted_and_noted(void **state)
 	options_free(o);
 }
 
+static void
+an_option_says_whether_it_can_change_at_work(void **state)
+{
+	struct options *o;
+
+	(void)state;
+	assert_int_equal(options_new(&o, NULL, NULL), 0);
+	assert_int_equal(options_live(o, "max_servers"), LIVE_NOW);
+	assert_int_equal(options_live(o, "idle_timeout"), LIVE_FOR_NEW_WORKERS);
+	assert_int_equal(options_live(o, "port"), LIVE_NOT);
+	assert_int_equal(options_live(o, "control"), LIVE_NOT);
+	assert_int_equal(options_live(o, "prot"), LIVE_UNKNOWN);
+	assert_int_equal(options_live(o, ""), LIVE_UNKNOWN);
+	options_free(o);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_manual),
+		cmocka_unit_test(an_option_says_whether_it_can_change_at_work),
 		cmocka_unit_test(an_option_that_nobody_gave_can_be_told),
 		cmocka_unit_test(the_strongest_source_wins_whatever_the_order),
 		cmocka_unit_test(lists_add_up_within_one_source_only),

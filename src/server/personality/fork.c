@@ -220,12 +220,17 @@ manage(struct tend_server *srv, int64_t now)
 static void
 resize(struct tend_server *srv, int by)
 {
-	int wanted = srv->settings.value.max_servers + by;
+	unsigned most = master_move_limit(srv, by);
 
-	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
+	if (most == 0)
 		return;
-	srv->settings.value.max_servers = wanted;
-	tend_log(srv, TEND_LOG_INFO, "At most %d clients at once now (option max_servers)", wanted);
+	tend_log(srv, TEND_LOG_INFO, "At most %u clients at once now (option max_servers)", most);
+}
+
+static unsigned
+servers(struct tend_server *srv)
+{
+	return (unsigned)srv->settings.value.max_servers;
 }
 
 static int
@@ -292,4 +297,5 @@ const struct personality personality_fork = {
 	.loop = loop,
 	.close = close_fork,
 	.resize = resize,
+	.servers = servers,
 };

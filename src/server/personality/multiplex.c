@@ -582,6 +582,7 @@ const struct personality personality_multiplex = {
 	.work = work,
 	.close = master_close,
 	.resize = workers_resize,
+	.servers = workers_servers,
 };
 
 struct tend_conn *

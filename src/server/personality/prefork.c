@@ -17,6 +17,7 @@ struct pool {
 	struct pool_times times;
 	struct master_tally told; /* to the log */
 	int               resized; /* by TTIN and TTOU */
+	int               resized_from; /* the option max_servers then */
 };
 
 /* ---- the limits ---- */
@@ -100,12 +101,17 @@ static struct pool_limits
 limits(struct tend_server *srv)
 {
 	const struct tend_config *c = &srv->settings.value;
-	const struct pool *pool = srv->personality_state;
+	struct pool *pool = srv->personality_state;
 	int room = (int)master_room(srv);
-	int max = least(c->max_servers + pool->resized, room);
-	int min = c->min_servers + pool->resized;
-	int max_spare = least(c->max_spare_servers, max > 1 ? max - 1 : 0);
+	int max, min, max_spare;
 
+	/* Who says a number at work means that number. */
+	if (pool->resized_from != c->max_servers)
+		pool->resized = 0;
+	pool->resized_from = c->max_servers;
+	max = least(c->max_servers + pool->resized, room);
+	min = c->min_servers + pool->resized;
+	max_spare = least(c->max_spare_servers, max > 1 ? max - 1 : 0);
 	max = max > 1 ? max : 1;
 	/* With none at all nobody would ever be served. */
 	min = least(min > 1 ? min : 1, max);
@@ -213,6 +219,12 @@ resize(struct tend_server *srv, int by)
 	    l.max_servers);
 }
 
+static unsigned
+servers(struct tend_server *srv)
+{
+	return limits(srv).max_servers;
+}
+
 static int
 open_pool(struct tend_server *srv)
 {
@@ -243,4 +255,5 @@ const struct personality personality_prefork = {
 	.work = accept_work,
 	.close = master_close,
 	.resize = resize,
+	.servers = servers,
 };

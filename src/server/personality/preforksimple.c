@@ -4,29 +4,33 @@
 #include "server/master.h"
 #include "server/personality.h"
 
+static unsigned
+servers(struct tend_server *srv)
+{
+	return (unsigned)srv->settings.value.max_servers;
+}
+
 static int64_t
 manage(struct tend_server *srv, int64_t now)
 {
 	struct master_tally t = master_count(srv);
+	unsigned most = servers(srv), serving = t.waiting + t.busy;
 
+	/* Fewer than before are wanted: preferably those that serve nobody at the moment, and never a
+	   dequeue child (NS-PFS-16). */
+	if (serving > most)
+		master_retire_workers(srv, serving - most, true, now);
 	/* Those that are leaving still serve: there are never more than the maximum. */
-	return master_keep_workers(srv, t.waiting + t.busy + t.leaving,
-	    (unsigned)srv->settings.value.max_servers, now);
+	return master_keep_workers(srv, serving + t.leaving, most, now);
 }
 
 static void
 resize(struct tend_server *srv, int by)
 {
-	int *most = &srv->settings.value.max_servers;
-	int wanted = *most + by;
+	unsigned most = master_move_limit(srv, by);
 
-	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
-		return;
-	*most = wanted;
-	tend_log(srv, TEND_LOG_INFO, "%d workers from now on (option max_servers)", wanted);
-	/* One that serves, preferably nobody at the moment, and never a dequeue child (NS-PFS-16). */
-	if (by < 0)
-		master_retire_workers(srv, 1, true, clock_now());
+	if (most != 0)
+		tend_log(srv, TEND_LOG_INFO, "%u workers from now on (option max_servers)", most);
 }
 
 static int
@@ -52,4 +56,5 @@ const struct personality personality_preforksimple = {
 	.work = accept_work,
 	.close = master_close,
 	.resize = resize,
+	.servers = servers,
 };

@@ -5,6 +5,7 @@
 #include "server/accept.h"
 #include "server/personality.h"
 #include "server/serve.h"
+#include "server/status.h"
 
 static int
 loop(struct tend_server *srv)
@@ -24,7 +25,15 @@ loop(struct tend_server *srv)
 	return r;
 }
 
+static int
+open_single(struct tend_server *srv)
+{
+	return status_open(srv, 0);
+}
+
 const struct personality personality_single = {
 	.name = "Single",
+	.open = open_single,
+	.close = status_close,
 	.loop = loop,
 };

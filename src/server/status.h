@@ -1,0 +1,76 @@
+/*
+ * What a server tells about itself: figures taken at one moment from the board, the ledger and the
+ * master's own lists, as text for `tend status` and `tend top` or as JSON. metrics.c says them
+ * once more in the language of OpenMetrics.
+ *
+ * And the other side: what the processes put down for it. Each call is one test of a pointer as
+ * long as nobody may look (options control and metrics).
+ */
+#ifndef TEND_SERVER_STATUS_H
+#define TEND_SERVER_STATUS_H
+
+#include "base/buf.h"
+#include "server/server.h"
+
+/* ---- what is put down ---- */
+
+/* Makes the ledger if anybody may look, with a page for each slot of the board. 0 or -errno. */
+int  status_open(struct tend_server *srv, unsigned slots);
+void status_close(struct tend_server *srv);
+
+static inline void
+status_count(struct tend_server *srv, enum ledger_count what)
+{
+	if (srv->ledger != NULL)
+		ledger_add(srv->ledger, srv->ledger_page, what, 1);
+}
+
+/*
+ * A handler begins with its client, which is shown where a process has one at a time. Returns when,
+ * or 0 where nobody measures; status_took() wants it back when the connection is closed.
+ */
+int64_t status_serving(struct tend_server *srv, const struct tend_conn *c);
+void    status_took(struct tend_server *srv, int64_t began);
+/* A connection is closed, and not yet released: what it has sent and received is put down. */
+void    status_closed(struct tend_server *srv, struct tend_conn *c);
+
+/* ---- what is told ---- */
+
+struct status {
+	double      uptime;
+	bool        stopping;
+	const char *unready; /* why no client would be served now; NULL: it would */
+	unsigned    waiting, busy, leaving, dequeue; /* children */
+	unsigned    most;    /* that may serve; 0: this personality has no such number */
+	uint64_t    accepted;
+	uint64_t    active;  /* clients that are being served */
+	uint64_t    counts[LEDGER_COUNTS];
+	uint64_t    refused[TEND_REFUSALS]; /* by a limit */
+};
+
+void status_take(struct tend_server *srv, struct status *into);
+
+/* One child as it is shown. */
+struct status_child {
+	pid_t       pid;
+	const char *kind;  /* "worker", "child", "dequeue", "server" */
+	const char *state; /* "waiting", "busy", "leaving", "unknown" */
+	double      age, since; /* seconds: of its life, of its state */
+	uint32_t    clients;
+	uint64_t    served;
+	char        client[ADDR_TEXT_MAX]; /* "": none, or not known */
+};
+
+/* Child `i`; false when there are not so many. Single shows itself as the only one. */
+bool status_child(struct tend_server *srv, size_t i, struct status_child *into);
+
+/* Lines "key value ..."; tend(7) lists them. 0 or -ENOMEM. */
+int  status_text(struct tend_server *srv, struct buf *into);
+/* The same as one line of JSON. */
+int  status_json(struct tend_server *srv, struct buf *into);
+
+/* "denied_rules", ...: of a counter; "max_servers", ...: the option that refuses. */
+const char *status_count_name(enum ledger_count what);
+const char *status_refusal_name(enum tend_refusal why);
+
+#endif
