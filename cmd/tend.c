@@ -21,6 +21,9 @@ static const struct command {
 	{ "serve", command_serve, "serve SERVICE.so [options]", "a service in a shared object" },
 	{ "check", command_check, "check [command] [options]", "check a configuration, and end" },
 	{ "dump", command_dump, "dump [command] [options]", "print each option and its origin" },
+	{ "status", command_status, "status --control PATH", "what a running server is doing" },
+	{ "top", command_top, "top --control PATH", "the same, again and again" },
+	{ "ctl", command_ctl, "ctl --control PATH REQUEST", "reload, stop, resize, ... a running server" },
 };
 
 /* Words of net-server; the last four wait for other parts of tend. */

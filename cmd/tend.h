@@ -13,6 +13,9 @@ int command_run(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_status(int argc, char **argv);
+int command_top(int argc, char **argv);
+int command_ctl(int argc, char **argv);
 
 /* The talkative echo under the personality that is the first word (net-server's way). */
 int command_talk(int argc, char **argv);

@@ -352,6 +352,8 @@ def test_every_hook_is_in_the_manual():
 @pytest.mark.parametrize('path', [README, MIGRATION, *PAGES, DOC / 'internals.md'], ids=lambda p: p.name)
 def test_functions_that_documents_name_exist(path):
     known = set(re.findall(r'\btend_\w+', headers())) | {'tend_service'}
+    metrics = re.findall(r'\btend_\w+', (tend.ROOT / 'src' / 'server' / 'metrics.c').read_text())
+    known |= {name + end for name in metrics for end in ('', '_total')}
     named = set(re.findall(r'(?<![\w.])tend_[a-z]\w*', path.read_text()))
     assert sorted(named - known) == []
 
