@@ -20,7 +20,7 @@
 /* ---- notes ---- */
 
 void
-resolve_note(const struct resolver *r, const char *format, ...)
+resolve_note(const struct resolving *r, const char *format, ...)
 {
 	char text[512];
 	va_list args;
@@ -40,7 +40,7 @@ version_text(unsigned ipv)
 }
 
 static void
-note_resolved(const struct resolver *r, const struct endpoint *p)
+note_resolved(const struct resolving *r, const struct endpoint *p)
 {
 	if (strcmp(p->host, p->configured_host) != 0 ||
 	    strcmp(p->port, p->configured_port) != 0)
@@ -119,7 +119,7 @@ covers(const struct endpoint *old, const struct addr *a)
 /* Is this socket there already? Says so, unless it is one name that has an address twice. */
 static bool
 is_duplicate(
-    const struct resolver *r, const struct request *q, const struct addr *a, unsigned ipv)
+    const struct resolving *r, const struct request *q, const struct addr *a, unsigned ipv)
 {
 	char text[ADDR_TEXT_MAX];
 	size_t i;
@@ -143,7 +143,7 @@ is_duplicate(
 }
 
 int
-resolve_add(struct resolver *r, const struct request *q, const struct addr *a, unsigned ipv)
+resolve_add(struct resolving *r, const struct request *q, const struct addr *a, unsigned ipv)
 {
 	struct endpoint *list;
 	int code;
@@ -165,7 +165,7 @@ resolve_add(struct resolver *r, const struct request *q, const struct addr *a, u
 }
 
 static int
-add_path(struct resolver *r, const struct request *q)
+add_path(struct resolving *r, const struct request *q)
 {
 	struct addr a;
 	int code = addr_set_path(&a, q->parts.port);
@@ -181,7 +181,7 @@ add_path(struct resolver *r, const struct request *q)
 
 /* A service is looked up for what carries it, not for the name of the protocol (NS-PRT-11k). */
 static int
-find_service(const struct resolver *r, struct request *q)
+find_service(const struct resolving *r, struct request *q)
 {
 	bool datagram = (q->transport->traits & TRANSPORT_DATAGRAM) != 0;
 	struct addrinfo hints = { .ai_family = AF_INET, .ai_flags = AI_PASSIVE }, *found;
@@ -206,7 +206,7 @@ find_service(const struct resolver *r, struct request *q)
 }
 
 static int
-find_port(const struct resolver *r, struct request *q)
+find_port(const struct resolving *r, struct request *q)
 {
 	const char *port = q->parts.port;
 	long number;
@@ -228,7 +228,7 @@ find_port(const struct resolver *r, struct request *q)
 /* ---- requests ---- */
 
 static void
-note_shared_port(const struct resolver *r, const struct request *q)
+note_shared_port(const struct resolving *r, const struct request *q)
 {
 	if (!is_local(q) && q->port == 0 && r->into->count > q->first + 1)
 		resolve_note(r, "port 0 of host %s: one port is chosen for its %zu addresses",
@@ -236,7 +236,7 @@ note_shared_port(const struct resolver *r, const struct request *q)
 }
 
 static int
-resolve_request(struct resolver *r, struct request *q)
+resolve_request(struct resolving *r, struct request *q)
 {
 	int code = transport_choose(q->parts.proto, q->text, &q->transport, r->e);
 
@@ -276,7 +276,7 @@ first_said(const unsigned *versions, size_t count)
 
 /* Fills in what the string or record left out. `own_*`: said by a record; NULL otherwise. */
 static int
-complete(struct resolver *r, struct request *q, size_t i, const struct tend_listen *record)
+complete(struct resolving *r, struct request *q, size_t i, const struct tend_listen *record)
 {
 	/* Strongest first: record, proto, host, port string, the option (NS-IPV-02). */
 	unsigned ipv[5] = { 0, 0, 0, q->parts.ipv, 0 };
@@ -301,7 +301,7 @@ complete(struct resolver *r, struct request *q, size_t i, const struct tend_list
 
 /* Is the general proto of this position one whose ports are paths? */
 static bool
-paths_are_meant(const struct resolver *r, size_t i)
+paths_are_meant(const struct resolving *r, size_t i)
 {
 	unsigned ipv, traits = 0;
 	char *proto = NULL;
@@ -315,7 +315,7 @@ paths_are_meant(const struct resolver *r, size_t i)
 }
 
 static int
-resolve_text(struct resolver *r, const char *text, size_t i)
+resolve_text(struct resolving *r, const char *text, size_t i)
 {
 	struct request q = { .text = text, .backlog = r->from->backlog };
 	int code;
@@ -333,7 +333,7 @@ resolve_text(struct resolver *r, const char *text, size_t i)
 }
 
 static int
-resolve_record(struct resolver *r, const struct tend_listen *record, size_t i)
+resolve_record(struct resolving *r, const struct tend_listen *record, size_t i)
 {
 	struct request q = {
 		.text = record->port,
@@ -353,7 +353,7 @@ resolve_record(struct resolver *r, const struct tend_listen *record, size_t i)
 }
 
 static int
-resolve_default(struct resolver *r)
+resolve_default(struct resolving *r)
 {
 	const char *port = r->from->default_port;
 
@@ -364,7 +364,7 @@ resolve_default(struct resolver *r)
 }
 
 static int
-resolve_all(struct resolver *r)
+resolve_all(struct resolving *r)
 {
 	const struct endpoint_config *from = r->from;
 	size_t i;
@@ -388,7 +388,7 @@ int
 endpoints_resolve(struct endpoints *into, const struct endpoint_config *from,
     endpoint_note_fn note_fn, void *note_data, struct error *e)
 {
-	struct resolver r = {
+	struct resolving r = {
 		.into = into,
 		.from = from,
 		.note = note_fn,

@@ -8,7 +8,7 @@
 #include "net/endpoint.h"
 #include "net/transport.h"
 
-struct resolver {
+struct resolving {
 	struct endpoints             *into;
 	const struct endpoint_config *from;
 	endpoint_note_fn              note;
@@ -28,11 +28,11 @@ struct request {
 };
 
 /* Adds an endpoint of `q` at `a`, unless it is there already. 0 or -ENOMEM. */
-int resolve_add(struct resolver *r, const struct request *q, const struct addr *a, unsigned ipv);
+int resolve_add(struct resolving *r, const struct request *q, const struct addr *a, unsigned ipv);
 
 /* Adds an endpoint for each address that the host of `q` stands for. */
-int resolve_host(struct resolver *r, const struct request *q);
+int resolve_host(struct resolving *r, const struct request *q);
 
-void resolve_note(const struct resolver *r, const char *format, ...) TEND_PRINTF(2, 3);
+void resolve_note(const struct resolving *r, const char *format, ...) TEND_PRINTF(2, 3);
 
 #endif

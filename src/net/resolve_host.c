@@ -89,7 +89,7 @@ addr_v6(struct in6_addr host, unsigned scope, unsigned port)
 /* ---- the wildcard and literal addresses ---- */
 
 static int
-add_v4(struct resolver *r, const struct request *q, struct in_addr host)
+add_v4(struct resolving *r, const struct request *q, struct in_addr host)
 {
 	struct addr a = addr_v4(host, q->port);
 
@@ -97,7 +97,7 @@ add_v4(struct resolver *r, const struct request *q, struct in_addr host)
 }
 
 static int
-refuse_without_ipv6(const struct resolver *r, const struct request *q)
+refuse_without_ipv6(const struct resolving *r, const struct request *q)
 {
 	return error_set(r->e, EX_CONFIG, -EAFNOSUPPORT,
 	    "port '%s' asks for IPv6 on host %s, but NO_IPV6 in the environment forbids it",
@@ -106,7 +106,7 @@ refuse_without_ipv6(const struct resolver *r, const struct request *q)
 
 /* Host "*" without a version: one socket for both, where that can be (NS-IPV-05, -11). */
 static int
-add_dual_wildcard(struct resolver *r, const struct request *q)
+add_dual_wildcard(struct resolving *r, const struct request *q)
 {
 	struct addr a = addr_v6(in6addr_any, 0, q->port);
 	enum stack stack = probe_ipv6(&in6addr_any);
@@ -129,7 +129,7 @@ add_dual_wildcard(struct resolver *r, const struct request *q)
 }
 
 static int
-add_wildcard(struct resolver *r, const struct request *q)
+add_wildcard(struct resolving *r, const struct request *q)
 {
 	struct addr a = addr_v6(in6addr_any, 0, q->port);
 	int code = 0;
@@ -146,7 +146,7 @@ add_wildcard(struct resolver *r, const struct request *q)
 }
 
 static int
-add_literal_v4(struct resolver *r, const struct request *q, struct in_addr host)
+add_literal_v4(struct resolving *r, const struct request *q, struct in_addr host)
 {
 	if (q->ipv & IPV_6)
 		return error_set(r->e, EX_CONFIG, -EINVAL,
@@ -158,7 +158,7 @@ add_literal_v4(struct resolver *r, const struct request *q, struct in_addr host)
 /* "fe80::1%eth0": the address and the number of the interface. */
 static int
 parse_v6(
-    const struct resolver *r, const struct request *q, struct in6_addr *host, unsigned *scope)
+    const struct resolving *r, const struct request *q, struct in6_addr *host, unsigned *scope)
 {
 	const char *text = q->parts.host, *zone = strchr(text, '%');
 	size_t size = strcspn(text, "%");
@@ -186,7 +186,7 @@ parse_v6(
 }
 
 static int
-add_literal_v6(struct resolver *r, const struct request *q)
+add_literal_v6(struct resolving *r, const struct request *q)
 {
 	struct in6_addr host;
 	struct in_addr mapped;
@@ -211,7 +211,7 @@ add_literal_v6(struct resolver *r, const struct request *q)
 
 /* Adds the addresses of a family; AF_UNSPEC: of both, without IPv6 where that cannot be used. */
 static int
-add_found(struct resolver *r, const struct request *q, const struct addrinfo *found,
+add_found(struct resolving *r, const struct request *q, const struct addrinfo *found,
     int family, bool *any)
 {
 	const struct addrinfo *ai;
@@ -244,7 +244,7 @@ add_found(struct resolver *r, const struct request *q, const struct addrinfo *fo
 
 static int
 add_family(
-    struct resolver *r, const struct request *q, const struct addrinfo *found, int family)
+    struct resolving *r, const struct request *q, const struct addrinfo *found, int family)
 {
 	bool any = false;
 	int code = add_found(r, q, found, family, &any);
@@ -260,7 +260,7 @@ add_family(
 }
 
 static int
-add_name(struct resolver *r, const struct request *q)
+add_name(struct resolving *r, const struct request *q)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
 	int g, code = 0;
@@ -285,7 +285,7 @@ add_name(struct resolver *r, const struct request *q)
 }
 
 int
-resolve_host(struct resolver *r, const struct request *q)
+resolve_host(struct resolving *r, const struct request *q)
 {
 	struct in_addr ipv4;
 
