@@ -178,6 +178,35 @@ ipv4_of(const struct addr *a, uint32_t *into)
 	return false;
 }
 
+struct addr
+addr_unmapped(const struct addr *a)
+{
+	struct addr v4 = { .length = sizeof(v4.u.v4) };
+	uint32_t host;
+
+	if (!ipv4_of(a, &host))
+		return *a;
+	v4.u.v4.sin_family = AF_INET;
+	v4.u.v4.sin_addr.s_addr = htonl(host);
+	addr_set_port(&v4, addr_port(a));
+	return v4;
+}
+
+bool
+addr_same_host(const struct addr *a, const struct addr *b)
+{
+	uint32_t v4, other, zone, other_zone;
+
+	if (ipv4_of(a, &v4))
+		return ipv4_of(b, &other) && v4 == other;
+	if (family_of(a) != AF_INET6 || family_of(b) != AF_INET6 ||
+	    memcmp(&a->u.v6.sin6_addr, &b->u.v6.sin6_addr, sizeof(struct in6_addr)) != 0)
+		return false;
+	zone = a->u.v6.sin6_scope_id;
+	other_zone = b->u.v6.sin6_scope_id;
+	return zone == 0 || other_zone == 0 || zone == other_zone;
+}
+
 bool
 addr_is_loopback(const struct addr *a)
 {

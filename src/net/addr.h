@@ -43,6 +43,12 @@ int addr_parse(struct addr *a, const char *text);
 /* The same family, address and port (or path). */
 bool addr_equal(const struct addr *a, const struct addr *b);
 
+/* An IPv4 address mapped into IPv6 as the IPv4 address that it is; any other as it is. */
+struct addr addr_unmapped(const struct addr *a);
+
+/* The same host whatever the port, mapped or not. A missing IPv6 zone fits any. */
+bool addr_same_host(const struct addr *a, const struct addr *b);
+
 bool addr_is_loopback(const struct addr *a); /* a mapped 127.x and a unix address too */
 bool addr_is_wildcard(const struct addr *a);
 

@@ -172,6 +172,40 @@ a_path_is_equal_with_and_without_its_final_zero(void **state)
 	assert_true(addr_equal(&a, &b));
 }
 
+/* NS-ACC-12: what a name resolves to is compared with a peer that may be mapped. */
+static void
+a_host_is_the_same_mapped_or_not_and_whatever_the_port(void **state)
+{
+	const struct {
+		struct addr a, b;
+		bool        same;
+	} rows[] = {
+		{ v4("192.0.2.1", 80), v4("192.0.2.1", 0), true },
+		{ v4("192.0.2.1", 80), v4("192.0.2.2", 80), false },
+		{ v6("::ffff:192.0.2.1", 80, 0), v4("192.0.2.1", 0), true },
+		{ v6("::ffff:192.0.2.1", 80, 0), v6("::ffff:192.0.2.1", 0, 0), true },
+		{ v6("::ffff:192.0.2.1", 80, 0), v6("::192.0.2.1", 0, 0), false },
+		{ v6("2001:db8::1", 80, 0), v6("2001:db8::1", 0, 0), true },
+		{ v6("2001:db8::1", 80, 0), v6("2001:db8::2", 0, 0), false },
+		{ v6("fe80::1", 80, 1), v6("fe80::1", 0, 0), true },
+		{ v6("fe80::1", 80, 1), v6("fe80::1", 0, 2), false },
+		{ unnamed(), unnamed(), false },
+		{ { 0 }, { 0 }, false },
+	};
+	struct addr plain;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(addr_same_host(&rows[i].a, &rows[i].b), rows[i].same);
+		assert_int_equal(addr_same_host(&rows[i].b, &rows[i].a), rows[i].same);
+	}
+	plain = addr_unmapped(&rows[2].a);
+	assert_true(addr_equal(&plain, &rows[0].a));
+	plain = addr_unmapped(&rows[7].a);
+	assert_true(addr_equal(&plain, &rows[7].a));
+}
+
 static void
 loopback_and_wildcard_are_told(void **state)
 {
@@ -232,6 +266,7 @@ main(void)
 		cmocka_unit_test(a_path_that_is_too_long_is_refused),
 		cmocka_unit_test(equal_means_family_address_and_port),
 		cmocka_unit_test(a_path_is_equal_with_and_without_its_final_zero),
+		cmocka_unit_test(a_host_is_the_same_mapped_or_not_and_whatever_the_port),
 		cmocka_unit_test(loopback_and_wildcard_are_told),
 		cmocka_unit_test(a_socket_tells_its_addresses),
 	};
