@@ -27,6 +27,7 @@ struct access {
 struct subjects {
 	struct rules_subject items[3];
 	size_t count;
+	size_t trusted; /* those that `allow` is tried on */
 	char address[INET6_ADDRSTRLEN];
 	char zoned[INET6_ADDRSTRLEN + IF_NAMESIZE];
 };
@@ -121,6 +122,18 @@ add_address(struct subjects *s, const struct sockaddr *peer, const struct cidr_a
 	add_subject(s, s->zoned, strlen(s->zoned));
 }
 
+/*
+ * Does the name begin like an IPv4 address? Who allows "10\..*" means addresses, and "10.example" is
+ * anybody's to have, forward and back.
+ */
+static bool
+poses_as_address(const char *host)
+{
+	size_t digits = strspn(host, "0123456789");
+
+	return digits > 0 && host[digits] == '.';
+}
+
 /* False when the name is longer than a name can be. */
 static bool
 add_host(struct subjects *s, const char *host)
@@ -131,8 +144,12 @@ add_host(struct subjects *s, const char *host)
 		length--;
 	if (length > RULES_SUBJECT_MAX)
 		return false;
-	if (length > 0)
-		add_subject(s, host, length);
+	s->trusted = s->count;
+	if (length == 0)
+		return true;
+	add_subject(s, host, length);
+	if (!poses_as_address(host))
+		s->trusted = s->count;
 	return true;
 }
 
@@ -170,7 +187,7 @@ decide(struct access *a, const struct subjects *s, const struct cidr_address *ad
 	block = cidr_find(&a->cidr_deny, address);
 	if (block != NULL)
 		return verdict(false, block_reason(address->family, block));
-	result = rules_match(a->allow, s->items, s->count, &reason);
+	result = rules_match(a->allow, s->items, s->trusted, &reason);
 	if (result != RULES_NO_MATCH)
 		return verdict(result == RULES_MATCH, reason);
 	if (cidr_find(&a->cidr_allow, address) != NULL)

@@ -34,7 +34,8 @@ struct access_verdict {
 /*
  * `host` is the peer's name, NULL when it is not known. Unix peers are always allowed (their
  * family must be in `peer`, also for one without a name); a peer without any address is denied
- * as soon as there is a rule. A pattern that gives up at its limits denies, in allow as well as
+ * as soon as there is a rule. `allow` is not tried on a name that begins like an IPv4 address. A
+ * pattern that gives up at its limits denies, in allow as well as
  * in deny.
  *
  * Context: any thread; threads take turns while patterns are matched. Takes no memory.

@@ -233,6 +233,13 @@ patterns_see_the_address_and_the_name(void **state)
 		    "matches deny" },
 		{ { .allow = ".*", .deny = "192.*" }, "192.0.2.1", "good.test", 0,
 		    "matches deny" },
+		/* Who allows 10.0.0.0/8 by a pattern means no name that begins like that. */
+		{ { .allow = "10\\..*" }, "192.0.2.1", "10.0.example", 0, "no allow" },
+		{ { .allow = "10\\..*" }, "10.0.0.1", "10.0.example", 1, "matches allow" },
+		{ { .allow = ".*\\.example" }, "192.0.2.1", "10-0.example", 1, "matches allow" },
+		{ { .allow = ".*\\.example" }, "192.0.2.1", "a.10.example", 1, "matches allow" },
+		{ { .deny = "10\\..*", .cidr_allow = "192.0.2.1" }, "192.0.2.1", "10.0.example", 0,
+		    "matches deny" },
 	};
 	size_t i;
 
