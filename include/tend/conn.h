@@ -169,6 +169,15 @@ TEND_API unsigned    tend_peer_port(struct tend_conn *c);
 TEND_API const char *tend_local_host(struct tend_conn *c);
 TEND_API unsigned    tend_local_port(struct tend_conn *c);
 
+/*
+ * The name of the peer's host, which the options reverse_lookups and double_reverse_lookups let the
+ * server find out; NULL when it is not known, or not confirmed where it has to be. Letters, digits,
+ * hyphens, underscores and dots, never what could be taken for an address. Known from `accepted` on
+ * (with accepted_in_parent from `allow` on), until `closed` has run. Without double lookups it is
+ * what the owner of the address says, and not to be trusted.
+ */
+TEND_API const char *tend_peer_name(struct tend_conn *c);
+
 /* The peer's address itself. Returns its length, 0 when there is none. */
 TEND_API socklen_t tend_peer_sockaddr(struct tend_conn *c, struct sockaddr_storage *into);
 
@@ -227,7 +236,7 @@ struct tend_exec {
 /*
  * Runs a program with the client as its standard input, output and error, as inetd does, in a
  * process group of its own and with the environment of UCSPI-TCP or UCSPI-UNIX (PROTO, TCPREMOTEIP,
- * ...) added. Nothing else of the server is inherited: no descriptor, no signal disposition.
+ * TCPREMOTEHOST where the name is known, ...) added. Nothing else of the server is inherited: no descriptor, no signal disposition.
  * Waits until the program ends; when the client leaves, the connection's deadline comes or the
  * server stops, the program is sent TERM and then KILL. Returns the wait status (as of waitpid()) or
  * -errno: -ENOENT or -EACCES when `argv[0]`, searched for in PATH, cannot be run, -EAGAIN or -ENOMEM

@@ -240,7 +240,10 @@ struct tend_config {
 	const char *control; /* path of a Unix socket */
 	const char *metrics; /* an endpoint, as port */
 
-	void *reserved[8];
+	/* who may come: seconds that looking up a client's name may take */
+	double lookup_timeout;
+
+	void *reserved[7];
 };
 
 struct tend_service {

@@ -63,7 +63,8 @@ refuse_word(const struct place *at, struct error *e)
 	int r;
 
 	buf_append_text(&wanted, "none of ");
-	for (n = 0; words[n] != NULL; n++)
+	/* The empty one, if there is one, is the last: it need not be told. */
+	for (n = 0; words[n] != NULL && words[n][0] != '\0'; n++)
 		buf_printf(&wanted, "%s%s", n > 0 ? ", " : "", words[n]);
 	meant = str_nearest(at->value->text, words, n);
 	if (meant != NULL)

@@ -40,7 +40,6 @@
 	.type = TEND_OPTION_TEXT, .flags = ROW_IGNORED, .code = ROW_NOWHERE,                  \
 	.setting = ROW_NOWHERE, .reason = (note)
 
-#define NO_LOOKUPS "host name lookups are not part of this build"
 #define NO_UDP "UDP is not part of this build"
 #define NO_DATAGRAM "Unix datagram sockets are not part of this build"
 #define NO_LOG4PERL                                                                           \
@@ -49,6 +48,11 @@
 #define NO_TLS "TLS is not part of this build"
 #define NO_HTTP "HTTP is not part of this build"
 
+static const char *const reverse_words[] = { "0", "no", "false", "off", "1", "yes", "true", "on",
+	"double", "double-detail", "double-debug", "double-autofail", "2", "2-detail", "2-debug",
+	"2-autofail", "", NULL };
+static const char *const double_words[] = { "0", "no", "false", "off", "1", "yes", "true", "on",
+	"detail", "debug", "autofail", "", NULL };
 static const char *const serialize_words[] = { "flock", "semaphore", "pipe", "none", NULL };
 static const char *const poller_words[] = { "auto", "epoll", "poll", NULL };
 static const char *const full_words[] = { "queue", "refuse", NULL };
@@ -254,21 +258,29 @@ const struct row option_rows[] = {
 
 	/* who may come */
 	{ .name = "allow", SEVERAL(allow, allow), .group = GROUP_WHO_MAY_COME, .unit = "PATTERN",
-		.help = "Regular expression for addresses that may come. May be given several "
-			"times." },
+		.help = "Regular expression for addresses, and for names where they are looked up, "
+			"that may come. May be given several times." },
 	{ .name = "deny", SEVERAL(deny, deny), .group = GROUP_WHO_MAY_COME, .unit = "PATTERN",
-		.help = "Regular expression for addresses that may not. May be given several "
-			"times." },
+		.help = "Regular expression for addresses and names that may not. May be given "
+			"several times." },
 	{ .name = "cidr_allow", SEVERAL(cidr_allow, cidr_allow), .flags = ROW_CODE_SPLIT,
 		.group = GROUP_WHO_MAY_COME, .unit = "NETWORK",
 		.help = "Network that may come, as 192.0.2.0/24. May be given several times." },
 	{ .name = "cidr_deny", SEVERAL(cidr_deny, cidr_deny), .flags = ROW_CODE_SPLIT,
 		.group = GROUP_WHO_MAY_COME, .unit = "NETWORK",
 		.help = "Network that may not come. May be given several times." },
-	{ .name = "reverse_lookups", ONE(reverse_lookups), .flags = ROW_RESERVED,
-		.group = GROUP_WHO_MAY_COME, .reason = NO_LOOKUPS },
-	{ .name = "double_reverse_lookups", ONE(double_reverse_lookups), .flags = ROW_RESERVED,
-		.group = GROUP_WHO_MAY_COME, .reason = NO_LOOKUPS },
+	{ .name = "reverse_lookups", ONE(reverse_lookups), .group = GROUP_WHO_MAY_COME,
+		.unit = "off|on|double[-MODE]", .value = "off", .words = reverse_words,
+		.help = "Look up the names of clients, for log, patterns and programs; double: as "
+			"double_reverse_lookups, with its modes." },
+	{ .name = "double_reverse_lookups", ONE(double_reverse_lookups),
+		.group = GROUP_WHO_MAY_COME, .unit = "off|on|MODE", .value = "off",
+		.words = double_words,
+		.help = "Deny clients without a name that leads back to their address. Modes: "
+			"detail and debug log more, autofail denies all." },
+	{ .name = "lookup_timeout", SECONDS(lookup_timeout), .group = GROUP_WHO_MAY_COME,
+		.value = "5",
+		.help = "Seconds that looking up a client's name may take; 0: no limit." },
 
 	/* as whom and where to run */
 	{ .name = "conf_file", ONE(conf_file), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "FILE",

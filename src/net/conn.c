@@ -135,14 +135,13 @@ conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline)
 	return -ETIMEDOUT;
 }
 
-int
-conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
+static int
+poll_until(struct conn_mood *mood, int fd, unsigned events, int64_t deadline)
 {
-	struct conn_mood *mood = c->mood;
 	struct pollfd fds[3] = {
 		/* poll() tells of a client that hangs up even to those who ask for nothing, and that
 		   is no reason to wake. */
-		{ .fd = events != 0 ? c->fd : -1, .events = (short)events },
+		{ .fd = events != 0 ? fd : -1, .events = (short)events },
 		{ .fd = mood->interrupt_fd, .events = POLLIN },
 		{ .fd = mood->lifeline_fd > 0 ? mood->lifeline_fd : -1, .events = POLLIN },
 	};
@@ -175,6 +174,32 @@ conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
 		if (n == 0 && clock_now() >= deadline)
 			return -ETIMEDOUT;
 	}
+}
+
+int
+conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline)
+{
+	return poll_until(c->mood, c->fd, events, deadline);
+}
+
+int
+conn_wait_for(struct tend_conn *c, int fd, int64_t deadline)
+{
+	struct conn_mood *mood = c->mood;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int r;
+
+	if (mood->waits != NULL)
+		mood->waits(mood->data, true);
+	if (mood->poll == NULL) {
+		r = poll_until(mood, fd, POLLIN, deadline);
+	} else {
+		r = mood->poll(c, &p, 1, deadline, false);
+		r = r > 0 ? 0 : r == 0 ? -ETIMEDOUT : r;
+	}
+	if (mood->waits != NULL)
+		mood->waits(mood->data, false);
+	return r;
 }
 
 int

@@ -95,6 +95,12 @@ int conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline);
 /* poll() on the client and on interrupt_fd. The `wait` of the blocking mood. */
 int conn_wait_blocking(struct tend_conn *c, unsigned events, int64_t deadline);
 
+/*
+ * Waits in the way of the connection's mood, which must be one that waits, until a descriptor that is
+ * not the client's is readable. Returns as conn_wait_fn does.
+ */
+int conn_wait_for(struct tend_conn *c, int fd, int64_t deadline);
+
 /* Where accept found it; enough for internet addresses and for unix clients without a name. */
 struct conn_peer {
 	socklen_t length; /* 0: not known here */
@@ -105,12 +111,17 @@ struct conn_peer {
 	} u;
 };
 
+struct lookup;
+
 /* What few connections have: memory of its own, so that the others are small. */
 struct conn_extras {
 	FILE *stdio_in, *stdio_out; /* kept from client to client */
 
 	struct addr peer, local; /* length 0: not asked for yet */
 	char       *texts[4];    /* of the addresses, made when first asked for */
+	char       *peer_name;   /* NULL: not known */
+	unsigned    lookup_result; /* server/lookup.c: what looking it up came to... */
+	struct lookup *lookup;     /* ...and one that is under way on the loop */
 
 	struct outgoing *outgoing; /* connections made with tend_connect(): see connect.c */
 
@@ -152,6 +163,7 @@ struct tend_conn {
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    starved;    /* a call of the handler found no (more) input */
 	bool    timed_out;  /* a wait met its deadline */
+	bool    unknown;    /* who it is is being found out: others do not see it */
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
 	uint8_t read_want;  /* ...of a read... */
 	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
@@ -204,6 +216,9 @@ void conn_refuse_input(struct tend_conn *c);
  */
 void conn_part(struct tend_conn *c);
 void conn_cut(struct tend_conn *c);
+
+/* The peer's name, copied; until conn_release(). 0 or -ENOMEM. */
+int conn_set_peer_name(struct tend_conn *c, const char *name);
 
 /* Closes the descriptor without a word to the client: it lives on in another process. */
 void conn_leave(struct tend_conn *c);

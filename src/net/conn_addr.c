@@ -1,4 +1,5 @@
 /* Who is at the two ends of a connection, as text. Made when first asked for; most never are. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,27 @@ conn_addr_release(struct tend_conn *c)
 		x->texts[i] = NULL;
 	}
 	x->peer.length = x->local.length = 0;
+	free(x->peer_name);
+	x->peer_name = NULL;
+	x->lookup_result = 0;
+}
+
+int
+conn_set_peer_name(struct tend_conn *c, const char *name)
+{
+	struct conn_extras *x = conn_extras(c);
+
+	if (x == NULL)
+		return -ENOMEM;
+	free(x->peer_name);
+	x->peer_name = strdup(name);
+	return x->peer_name != NULL ? 0 : -ENOMEM;
+}
+
+const char *
+tend_peer_name(struct tend_conn *c)
+{
+	return c->extras != NULL ? c->extras->peer_name : NULL;
 }
 
 const char *

@@ -760,6 +760,16 @@ evented_shake(struct evented *m)
 }
 
 void
+evented_hold(struct evented *m)
+{
+	if (m->phase != EVENTED_SHAKING)
+		return;
+	m->phase = EVENTED_HELD;
+	tend_timer_stop(&m->timer);
+	evented_interest(m);
+}
+
+void
 evented_begin(struct evented *m)
 {
 	if (!is_alive(m))

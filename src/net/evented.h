@@ -161,6 +161,8 @@ int evented_new(struct evented **into, struct evented_mood *mood, int fd,
 void evented_shake(struct evented *m);
 /* It is on its way to another server; `connected` or `failed` tells. */
 void evented_connect(struct evented *m, double seconds);
+/* After a handshake: it is held again. */
+void evented_hold(struct evented *m);
 /* Its hooks are called from now on. It is tried for input at once: it may be there already. */
 void evented_begin(struct evented *m);
 /* Runs `body` in a fiber of its own; it closes and releases the connection. 0 or -errno: not run. */

@@ -229,8 +229,8 @@ tend_conn_describe(struct tend_conn *c, char *into, size_t size)
 static bool
 is_listed(const struct evented *m)
 {
-	return m->c.open && !m->is_outgoing && m->phase != EVENTED_CONNECTING && m->phase != EVENTED_SHAKING &&
-	    m->phase != EVENTED_CLOSING && m->phase != EVENTED_AWAITED;
+	return m->c.open && !m->c.unknown && !m->is_outgoing && m->phase != EVENTED_CONNECTING &&
+	    m->phase != EVENTED_SHAKING && m->phase != EVENTED_CLOSING && m->phase != EVENTED_AWAITED;
 }
 
 static struct tend_conn *

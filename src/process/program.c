@@ -146,6 +146,8 @@ describe_tcp(struct environment *env, struct tend_conn *c)
 		r = environment_add(env, "TCPREMOTEIP", unmapped(tend_peer_host(c)));
 	if (r == 0)
 		r = environment_add_number(env, "TCPREMOTEPORT", (long)tend_peer_port(c));
+	if (r == 0 && tend_peer_name(c) != NULL)
+		r = environment_add(env, "TCPREMOTEHOST", tend_peer_name(c));
 	return r;
 }
 

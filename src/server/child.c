@@ -16,6 +16,7 @@
 #include "process/title.h"
 #include "server/control.h"
 #include "server/hooks.h"
+#include "server/lookup.h"
 #include "server/personality.h"
 #include "server/serve.h"
 
@@ -40,6 +41,7 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 	size_t i;
 
 	signals_reset_child(srv, child_hears_signals(srv, kind));
+	lookup_forget(srv);
 	loop_abandon(srv->loop);
 	srv->loop = NULL;
 	/* Of socket files: only the parent removes them, and they are a way out of a chroot. */

@@ -18,6 +18,7 @@
 #include "server/control.h"
 #include "server/hooks.h"
 #include "server/limits.h"
+#include "server/lookup.h"
 #include "server/personality.h"
 #include "server/serve.h"
 #include "server/waiter.h"
@@ -110,6 +111,7 @@ take_policy(struct tend_server *srv)
 		.leave_strangers = strcasecmp(c->strangers, "leave") == 0,
 		.worker_idle = clock_from_seconds(c->worker_idle_timeout),
 	};
+	lookup_configure(srv);
 }
 
 static int
@@ -656,6 +658,7 @@ close_all(struct tend_server *srv)
 	if (!srv->end_untold)
 		hook_parent(srv, srv->hooks->children_gone);
 	close_personality(srv);
+	lookup_close(srv);
 	/* Before the pid file: a script that starts the next server when it is gone finds the ports
 	   free. */
 	lifecycle_close_listeners(srv);

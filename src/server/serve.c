@@ -17,6 +17,7 @@
 #include "net/drain.h"
 #include "server/hooks.h"
 #include "server/limits.h"
+#include "server/lookup.h"
 #include "server/personality.h"
 #include "server/status.h"
 
@@ -234,6 +235,8 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 static void
 log_connect(struct tend_server *srv, struct tend_conn *c)
 {
+	const char *name = tend_peer_name(c);
+
 	if (!logger_wants(&srv->log, TEND_LOG_INFO) ||
 	    (srv->personality->traits & PERSONALITY_NO_BIND))
 		return;
@@ -241,22 +244,28 @@ log_connect(struct tend_server *srv, struct tend_conn *c)
 		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Socket: \"%s\"", tend_conn_proto(c),
 		    tend_conn_service(c));
 	else
-		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Peer: \"[%s]:%u\" Local: \"[%s]:%u\"",
-		    tend_conn_proto(c), tend_peer_host(c), tend_peer_port(c), tend_local_host(c),
+		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Peer: \"[%s]:%u\"%s%s%s Local: \"[%s]:%u\"",
+		    tend_conn_proto(c), tend_peer_host(c), tend_peer_port(c), name != NULL ? " (" : "",
+		    name != NULL ? name : "", name != NULL ? ") " : "", tend_local_host(c),
 		    tend_local_port(c));
 }
 
-/* The rules, then the hook; a denial is always told to the log (NS-ACC-18). */
+/* The name, the rules, then the hook; a denial is always told to the log (NS-ACC-18). */
 static bool
 is_allowed(struct tend_server *srv, struct tend_conn *c)
 {
 	const struct tend_hooks *hooks = srv->hooks;
+	const char *refusal = lookup_refusal(srv, c);
 
+	if (refusal != NULL) {
+		tend_log(srv, TEND_LOG_NOTICE, "Denied %s: %s", tend_peer(c), refusal);
+		return false;
+	}
 	if (!access_is_open(srv->access) && !(c->transport->traits & TRANSPORT_LOCAL)) {
 		struct sockaddr_storage peer;
 		socklen_t length = tend_peer_sockaddr(c, &peer);
 		struct access_verdict v =
-		    access_check(srv->access, (struct sockaddr *)&peer, length, NULL);
+		    access_check(srv->access, (struct sockaddr *)&peer, length, tend_peer_name(c));
 
 		if (!v.allowed) {
 			status_count(srv, LEDGER_DENIED_RULES);
@@ -315,6 +324,7 @@ serve_client(struct tend_server *srv, struct tend_conn *c)
 	bool allowed;
 
 	bind_stdio(srv, c);
+	lookup_peer(srv, c);
 	if (!srv->policy.accepted_in_parent)
 		tell_accepted(srv, c);
 	allowed = admit(srv, c);
@@ -337,6 +347,7 @@ serve_not_shaken(struct tend_server *srv, struct tend_conn *c, int code)
 void
 serve_closed(struct tend_server *srv, struct tend_conn *c)
 {
+	lookup_cancel(c);
 	limits_leave(srv, c);
 	status_closed(srv, c);
 	if (srv->hooks->closed != NULL)

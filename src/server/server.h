@@ -29,6 +29,7 @@ struct drains;
 struct limits;
 struct master;
 struct personality;
+struct resolver;
 struct sources;
 
 /* Which of the server's processes this is. Hooks are checked against it. */
@@ -57,6 +58,17 @@ struct policy {
 	bool    unused_retire_too;
 	bool    leave_strangers;    /* their ends are the program's to hear of */
 	int64_t worker_idle;        /* 0: never */
+};
+
+/* Which names of clients are looked up, taken from the settings once. */
+struct lookups {
+	bool             reverse;
+	bool             twice;
+	bool             detail, debug, autofail;
+	int64_t          timeout;  /* 0: no limit */
+	/* Several threads may look up, and the first makes it. NULL: no client had to be looked up. */
+	_Atomic(struct resolver *) resolver;
+	_Atomic int64_t            warned; /* that it does not answer; 0: not yet */
 };
 
 /* Where one client at a time is served: a process has one, each thread of Thread another. */
@@ -135,6 +147,7 @@ struct tend_server {
 	size_t                    listener_count;
 	struct conn_limits        limits;
 	struct policy             policy;
+	struct lookups            lookups; /* lookup.c */
 	bool                      running;
 	bool                      bound;   /* the phase of binding is over */
 	bool                      closing; /* the hook `stopping` has run */

@@ -62,6 +62,21 @@ texts_stay_where_they_are(void **state)
 	assert_string_equal(local_host, copies[3]);
 }
 
+/* NS-GEN-08: and is not that of the next client. */
+static void
+a_name_is_known_until_the_connection_is_released(void **state)
+{
+	struct meeting *m = *state;
+
+	assert_null(tend_peer_name(&m->c));
+	assert_int_equal(conn_set_peer_name(&m->c, "first.example"), 0);
+	assert_int_equal(conn_set_peer_name(&m->c, "client.example"), 0);
+	tend_close(&m->c);
+	assert_string_equal(tend_peer_name(&m->c), "client.example");
+	conn_release(&m->c);
+	assert_null(tend_peer_name(&m->c));
+}
+
 /* DS-106, DS-T32: nobody asked before, as in the hook `closed`. */
 static void
 the_peer_is_known_after_the_close(void **state)
@@ -232,6 +247,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		OVER_TCP(tcp_has_hosts_and_ports),
 		EVERYWHERE(texts_stay_where_they_are),
+		OVER_TCP(a_name_is_known_until_the_connection_is_released),
 		OVER_TCP(the_peer_is_known_after_the_close),
 		OVER_TCP(the_peer_is_known_after_an_abort),
 		OVER_TCP(the_address_of_accept_is_believed),

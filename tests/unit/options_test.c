@@ -62,7 +62,7 @@ defaults_are_those_of_the_manual(void **state)
 	assert_null(s.value.user);
 	assert_null(s.value.group);
 	assert_null(s.value.conf_file);
-	assert_null(s.value.reverse_lookups);
+	assert_string_equal(s.value.reverse_lookups, "off");
 	assert_int_equal(s.value.listen, 0);
 	assert_int_equal(s.value.max_servers, 0);
 	assert_int_equal(s.value.max_requests, 1000);

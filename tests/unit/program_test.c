@@ -236,6 +236,19 @@ tcp_addresses_stand_in_the_environment(void **state)
 	assert_variable(text, "TEND_TEST_KEPT", "kept");
 }
 
+/* UCSPI: where it is known. */
+static void
+the_name_of_a_tcp_client_stands_in_the_environment(void **state)
+{
+	struct meeting *m = *state;
+
+	assert_int_equal(conn_set_peer_name(&m->c, "client.example"), 0);
+	tell_lies();
+	runs_well(m, RUN(WORD("env")));
+	take_back_lies();
+	assert_variable(all_the_client_hears(m), "TCPREMOTEHOST", "client.example");
+}
+
 static void
 unix_clients_are_known_by_their_credentials(void **state)
 {
@@ -724,6 +737,7 @@ main(void)
 		UNIX(standard_error_is_the_client_unless_it_goes_to_the_log),
 		BOTH(the_connection_outlives_the_program),
 		TCP(tcp_addresses_stand_in_the_environment),
+		TCP(the_name_of_a_tcp_client_stands_in_the_environment),
 		UNIX(unix_clients_are_known_by_their_credentials),
 		BOTH(a_given_environment_replaces_our_own),
 		TCP(mapped_addresses_are_shown_as_ipv4),

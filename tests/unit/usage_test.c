@@ -144,7 +144,7 @@ help_fits_into_80_columns_and_begins_with_the_service(void **state)
 	assert_non_null(strstr(text, "(default: 77)"));
 	assert_non_null(strstr(text, "--personality"));
 	assert_null(strstr(text, "SSL_"));
-	assert_null(strstr(text, "reverse_lookups"));
+	assert_null(strstr(text, "udp_"));
 	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
 		assert_true(strlen(line) <= 80);
 	free(text);
@@ -236,7 +236,7 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(source_prefix_v4), MEMBER(source_prefix_v6), MEMBER(limit_exempt),
 		MEMBER(limit_report), MEMBER(log_format), MEMBER(syslog_ident),
 		MEMBER(syslog_logopt), MEMBER(syslog_facility), MEMBER(syslog_logsock),
-		MEMBER(control), MEMBER(metrics),
+		MEMBER(control), MEMBER(metrics), MEMBER(lookup_timeout),
 	};
 #undef MEMBER
 	size_t with_member = 0, i, n;

@@ -16,6 +16,7 @@
 #include "server/child.h"
 #include "server/hooks.h"
 #include "server/limits.h"
+#include "server/lookup.h"
 #include "server/personality.h"
 #include "server/serve.h"
 #include "server/workers.h"
@@ -92,24 +93,39 @@ closed(struct tend_conn *c)
 
 /* The first steps; what follows is told by the loop. */
 static void
-welcome(struct evented *m)
+welcome(struct tend_conn *c)
 {
-	struct tend_server *srv = m->c.mood->server;
+	struct tend_server *srv = c->mood->server;
+	struct evented *m = evented_of(c);
 
-	if (serve_admit(srv, &m->c)) {
+	if (!c->open)
+		return;
+	m->finished = false;
+	if (serve_admit(srv, c)) {
 		evented_begin(m);
 		return;
 	}
 	m->finished = true;
-	serve_processed(srv, &m->c, false);
-	tend_close(&m->c);
+	serve_processed(srv, c, false);
+	tend_close(c);
+}
+
+/* Others are served while its name is found out. If it ends before, nothing was begun. */
+static void
+introduce(struct evented *m)
+{
+	m->finished = true;
+	if (lookup_start(m->c.mood->server, &m->c, welcome))
+		evented_hold(m);
+	else
+		welcome(&m->c);
 }
 
 static void
 shaken(struct tend_conn *c, int code)
 {
 	if (code == 0) {
-		welcome(evented_of(c));
+		introduce(evented_of(c));
 		return;
 	}
 	serve_not_shaken(c->mood->server, c, code);
@@ -123,7 +139,7 @@ start_evented(struct evented *m)
 	if (m->c.transport->handshake != NULL)
 		evented_shake(m);
 	else
-		welcome(m);
+		introduce(m);
 }
 
 /* ---- clients in fibers ---- */
@@ -500,12 +516,19 @@ is_empty(const struct crowd *crowd)
 static void
 dismiss(struct crowd *crowd)
 {
+	struct tend_watch *w;
 	struct tend_conn *c;
+	int fd = 0;
 
 	if (crowd->mood.fibers != NULL) {
 		evented_dismiss_awaited(&crowd->mood);
 		evented_cancel_fibers(&crowd->mood);
 		return;
+	}
+	for (; (w = watch_find(crowd->srv->loop, evented_event, &fd)) != NULL; fd++) {
+		c = &((struct evented *)w->data)->c;
+		if (c->unknown)
+			tend_close(c);
 	}
 	for (c = conns_first(&crowd->mood); c != NULL; c = tend_conn_next(c)) {
 		evented_of(c)->result = -ECANCELED;
