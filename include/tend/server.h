@@ -136,6 +136,13 @@ TEND_API void       *tend_server_data(const struct tend_server *srv);
 TEND_API bool        tend_server_is_child(const struct tend_server *srv);
 TEND_API pid_t       tend_server_parent(const struct tend_server *srv);
 
+/*
+ * The loop of this process, for watches and timers of your own; NULL where it has none (a child of Fork,
+ * before the start). A worker's, from `child_start` on, is another than its parent's. Callbacks run
+ * between clients where one is served after the other, and among them under Multiplex.
+ */
+TEND_API struct tend_loop *tend_server_loop(struct tend_server *srv);
+
 /* Connections handled by this process (NS-GEN-07). */
 TEND_API unsigned long tend_server_requests(const struct tend_server *srv);
 

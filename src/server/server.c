@@ -470,6 +470,12 @@ tend_server_parent(const struct tend_server *srv)
 	return srv->parent;
 }
 
+struct tend_loop *
+tend_server_loop(struct tend_server *srv)
+{
+	return srv->loop;
+}
+
 unsigned long
 tend_server_requests(const struct tend_server *srv)
 {
