@@ -13,7 +13,9 @@
  *
  * What is written leaves at the end of the turn in one piece, or sooner when it is much. While more
  * than the high mark is queued the connection is not read from, so a client that does not read its
- * answers cannot ask for more; a queue beyond the option max_output ends the connection with -ENOBUFS.
+ * answers cannot ask for more; a queue beyond the option max_output (1 MiB where there is no server)
+ * ends the connection with -ENOBUFS. What was given with tend_conn_give() is not counted for that: it
+ * is memory of yours.
  *
  * Context: the thread of the loop. Every call may be made from any hook, on any connection: one that
  * is closed goes quiet at once, and its memory is freed at the end of the turn.
@@ -32,14 +34,16 @@ struct tend_conn_hooks {
 	/* Of a listener's: a client has come. Of tend_conn_connect()'s: the other side has answered. */
 	void (*accepted)(struct tend_conn *c);
 	void (*connected)(struct tend_conn *c);
-	/* There is input. Once for each time that more has come, whatever was left lying. */
+	/* There is input. Once for each time that more has come, whatever was left lying; again in the
+	   next turn, which does not wait, when it took some and stopped before it saw -EAGAIN. */
 	void (*readable)(struct tend_conn *c);
 	/* What was queued has fallen to the low mark (none, at first). */
 	void (*drained)(struct tend_conn *c);
 	/* The client has finished sending. Unread input is still there, for the last time; what is
 	   written now still leaves. Then the connection closes, unless tend_conn_keep_open(). */
 	void (*ended)(struct tend_conn *c);
-	/* It broke: `error` is a negative errno. It closes after this. */
+	/* It broke: `error` is a negative errno. It closes after this. Not called for what is closing
+	   already: `closed` and tend_conn_reason() tell. */
 	void (*failed)(struct tend_conn *c, int error);
 	/* Silent for as long as tend_set_timeout() allows; then again after as long a time. NULL: it
 	   closes. When the time of the whole connection is over it closes in any case. */
@@ -51,8 +55,9 @@ struct tend_conn_hooks {
 
 /*
  * A connection on `fd`, a stream socket, which it takes, on failure too. Borrows `hooks`, for the
- * life of the connection. It starts to read at once. 0 or -errno: -EPERM for a regular file, -EEXIST
- * when the descriptor is on the loop already, -EBADF, -ENOMEM.
+ * life of the connection. It starts to read at once. 0 or -errno: -EPERM for what is no socket,
+ * -EEXIST when the descriptor is on the loop already (and stays whose it is), -EBADF, -ENOMEM,
+ * -EINVAL without `readable`, -ECANCELED while the loop is being freed.
  */
 TEND_API int tend_conn_new(struct tend_conn **into, struct tend_loop *loop, int fd,
 	const struct tend_conn_hooks *hooks, void *data);
@@ -71,7 +76,8 @@ struct tend_listener;
 /*
  * Listens at `where`, written as above; port 0 has the kernel choose. Clients get `hooks` and `data`,
  * beginning with `accepted`. When descriptors run out it pauses and lets them wait in the queue.
- * 0, or -errno of socket, bind or listen. tend_listener_stop() closes it; its clients live on.
+ * 0, or -errno of socket, bind or listen. tend_listener_stop() closes and frees it; its clients live
+ * on. It does not go with its loop: it has to be stopped, before or after.
  */
 TEND_API int  tend_listener_start(struct tend_listener **into, struct tend_loop *loop,
 	const char *where, const struct tend_conn_hooks *hooks, void *data);
@@ -82,7 +88,7 @@ TEND_API void tend_listener_stop(struct tend_listener *l);
 /* "127.0.0.1:4711", the port that was chosen in it. Valid until it stops. */
 TEND_API const char *tend_listener_address(const struct tend_listener *l);
 
-/* Other hooks from now on, also in the middle of one. Borrows. */
+/* Other hooks from now on, also in the middle of one; input that was left lying is theirs. Borrows. */
 TEND_API void tend_conn_set_hooks(struct tend_conn *c, const struct tend_conn_hooks *hooks);
 /* NULL in the blocking mood. */
 TEND_API struct tend_loop *tend_conn_loop(struct tend_conn *c);
@@ -110,8 +116,9 @@ TEND_API void tend_conn_discard(struct tend_conn *c);
 /*
  * Takes the descriptor off the connection, which ends without `closed`: it is yours, non-blocking,
  * and nothing of it is left on the loop. What was received and not read is stored in `*unread`, to be
- * freed by you, and its length in `*size`; both may be NULL when there is none to lose. The
- * descriptor, or -EBUSY while output is queued, -EINVAL in a mood that cannot, -ENOTCONN, -ENOMEM.
+ * freed by you, and its length in `*size`; both may be NULL when there is none to lose (-EINVAL when
+ * there is). The descriptor, or -EBUSY while output is queued, -EINVAL in a mood or over a transport
+ * that cannot, -ENOTCONN, -ENOMEM.
  */
 TEND_API int tend_conn_detach(struct tend_conn *c, void **unread, size_t *size);
 

@@ -48,6 +48,9 @@ int watch_hold(struct tend_loop *loop, struct tend_watch *w, int fd);
  */
 void watch_drop(struct tend_watch *w);
 
+/* Is this descriptor watched? */
+bool watch_is_on(const struct tend_loop *loop, int fd);
+
 /* The first watch from descriptor `*fd` on whose callback is `fn`, and its descriptor; or NULL. */
 struct tend_watch *watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd);
 

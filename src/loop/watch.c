@@ -119,6 +119,12 @@ watch_hold(struct tend_loop *loop, struct tend_watch *w, int fd)
 	return take_slot(loop, w, fd, 0);
 }
 
+bool
+watch_is_on(const struct tend_loop *loop, int fd)
+{
+	return fd >= 0 && (size_t)fd < loop->slot_count && loop->slots[fd].watch != NULL;
+}
+
 struct tend_watch *
 watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd)
 {

@@ -350,10 +350,16 @@ conn_close(struct tend_conn *c)
 		return;
 	if (c->mood->close != NULL && c->mood->close(c, false))
 		return;
+	/* From a marker of the queue: what it wrote leaves first. */
+	if (c->sending != SENDING_NOT) {
+		c->closing = true;
+		return;
+	}
 	conn_stdio_flush(c);
-	/* What could not be sent has broken the output. */
+	/* What could not be sent has broken the output. A marker may have closed it already. */
 	tend_flush(c);
-	conn_part(c);
+	if (c->open)
+		conn_part(c);
 }
 
 void
@@ -363,15 +369,23 @@ tend_close(struct tend_conn *c)
 }
 
 void
-conn_cut(struct tend_conn *c)
+conn_reset_at_close(struct tend_conn *c)
 {
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
-	conn_stdio_drop(c);
-	conn_break(c, -ENOTCONN);
 	/* Fails harmlessly on sockets that know no reset. */
 	setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	close_now(c);
+}
+
+void
+conn_cut(struct tend_conn *c)
+{
+	conn_stdio_drop(c);
+	conn_reset_at_close(c);
+	conn_break(c, -ENOTCONN);
+	/* Markers that were told may have done the same. */
+	if (c->open)
+		close_now(c);
 }
 
 void

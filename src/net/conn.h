@@ -152,6 +152,7 @@ struct tend_conn {
 	uint32_t                taken; /* of `in`: lent to the handler by getline, consumed by the next call */
 	int                     broken; /* the error that ended output, 0: none */
 	int                     input_error;
+	uint32_t                received; /* bytes there ever were, modulo 2^32: to see that some were consumed */
 
 	char    lent;       /* the byte that the lent text's final NUL hides */
 	bool    lent_nul;
@@ -163,6 +164,7 @@ struct tend_conn {
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    starved;    /* a call of the handler found no (more) input */
 	bool    timed_out;  /* a wait met its deadline */
+	bool    closing;    /* as soon as the sending that is under way is over */
 	bool    unknown;    /* who it is is being found out: others do not see it */
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
 	uint8_t read_want;  /* ...of a read... */
@@ -219,6 +221,8 @@ void conn_cut(struct tend_conn *c);
 
 /* The peer's name, copied; until conn_release(). 0 or -ENOMEM. */
 int conn_set_peer_name(struct tend_conn *c, const char *name);
+/* The client of a TCP connection will see a reset, whoever closes. */
+void conn_reset_at_close(struct tend_conn *c);
 
 /* Closes the descriptor without a word to the client: it lives on in another process. */
 void conn_leave(struct tend_conn *c);

@@ -136,6 +136,7 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 		if (n > 0) {
 			c->heard = true;
 			c->mood->received += (size_t)n;
+			c->received += (uint32_t)n;
 			c->drained = has_drained(c, (size_t)n, size);
 			return n;
 		}

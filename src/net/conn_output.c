@@ -22,6 +22,8 @@ conn_break(struct tend_conn *c, int code)
 		c->broken = code;
 	c->write_want = 0;
 	buf_clear(&c->out);
+	if (c->extras != NULL)
+		buf_done(&c->extras->late);
 	conn_queue_drop(c);
 	return code;
 }
@@ -39,9 +41,11 @@ may_wait(struct tend_conn *c)
 static int
 check_bound(struct tend_conn *c)
 {
-	size_t most = c->mood->limits->max_output;
+	size_t most = c->mood->limits->max_output, have = buf_length(&c->out);
 
-	if (most == 0 || c->mood->queued == NULL || buf_length(&c->out) <= most)
+	if (c->extras != NULL)
+		have += buf_length(&c->extras->late);
+	if (most == 0 || c->mood->queued == NULL || have <= most)
 		return 0;
 	conn_break(c, -ENOBUFS);
 	c->mood->queued(c);
@@ -52,10 +56,13 @@ check_bound(struct tend_conn *c)
 static int
 append(struct tend_conn *c, const void *data, size_t size)
 {
+	int r;
+
 	/* Somebody else's words must not come between the halves of the piece under way. */
-	if (c->sending == SENDING_PIECE)
-		return buf_append(&c->extras->late, data, size);
-	return buf_append(&c->out, data, size);
+	if (c->sending != SENDING_PIECE)
+		return buf_append(&c->out, data, size);
+	r = buf_append(&c->extras->late, data, size);
+	return r < 0 ? r : check_bound(c);
 }
 
 /* Takes `sent` bytes off the buffer first, then off the piece. */
@@ -177,9 +184,16 @@ conn_send(struct tend_conn *c, const void *more, size_t size)
 		r = -ENOMEM;
 	if ((r == 0 || r == -EAGAIN) && append_late(c) < 0)
 		r = -ENOMEM;
-	if (r == -EAGAIN)
-		return check_bound(c) < 0 ? c->broken : r;
-	return r < 0 ? conn_break(c, r) : 0;
+	if (r == -EAGAIN && check_bound(c) < 0)
+		r = c->broken;
+	else if (r < 0 && r != -EAGAIN)
+		conn_break(c, r);
+	/* A marker has asked for it. */
+	if (c->closing) {
+		c->closing = false;
+		conn_close(c);
+	}
+	return r;
 }
 
 /*
@@ -257,11 +271,12 @@ tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 	if (r < 0)
 		return r;
 	size = buf_length(into) - before;
-	if (into == &c->out && before + size >= OUTPUT_BUFFER) {
+	if (into != &c->out)
+		r = check_bound(c);
+	else if (before + size >= OUTPUT_BUFFER)
 		r = send_full(c, NULL, 0);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	tell_queued(c);
 	return (ssize_t)size;
 }
@@ -281,6 +296,8 @@ tend_printf(struct tend_conn *c, const char *format, ...)
 int
 tend_flush(struct tend_conn *c)
 {
+	int r;
+
 	conn_stdio_flush(c);
 	if (!c->open)
 		return -ENOTCONN;
@@ -290,7 +307,9 @@ tend_flush(struct tend_conn *c)
 		return 0;
 	if (c->write_want != 0 && !may_wait(c))
 		return -EAGAIN;
-	return conn_send(c, NULL, 0);
+	r = conn_send(c, NULL, 0);
+	/* By a marker. */
+	return r == 0 && !c->open ? -ENOTCONN : r;
 }
 
 int

@@ -97,15 +97,15 @@ take_first(struct queue *q)
 static void
 settle_due(struct tend_conn *c, struct queue *q)
 {
+	/* From one of them: whoever called it goes on. */
+	if (q->running)
+		return;
 	q->running = true;
 	while (c->open && c->broken == 0 && q->first != NULL && q->first->at <= q->passed &&
 	    q->first->sent == q->first->size)
 		settle(c, take_first(q), 0);
 	q->running = false;
-	if (!c->open || c->broken != 0)
-		conn_queue_drop(c);
-	else
-		queue_end(c, q);
+	queue_end(c, q);
 }
 
 static int
@@ -171,14 +171,18 @@ void
 conn_queue_drop(struct tend_conn *c)
 {
 	struct queue *q = queue_of(c);
+	struct entry *e = q != NULL ? q->first : NULL, *next;
 
-	if (q == NULL || q->running)
+	if (q == NULL)
 		return;
-	/* Markers that are told may not add others: the queue is theirs no more. */
-	c->extras->queue = NULL;
-	while (q->first != NULL)
-		settle(c, take_first(q), -ECANCELED);
-	free(q);
+	/* Markers that are told may add others and drop them again: these are in the queue no more. */
+	q->first = NULL;
+	q->given = 0;
+	queue_end(c, q);
+	for (; e != NULL; e = next) {
+		next = e->next;
+		settle(c, e, -ECANCELED);
+	}
 }
 
 /* ---- what is public ---- */
@@ -240,8 +244,15 @@ tend_conn_after_write(struct tend_conn *c, tend_written_fn fn, void *arg)
 
 	/* Nothing else is waiting: this is the moment. Out of the queue, so that those which add
 	   others do not nest. */
-	if (r == 0 && !q->running && c->sending == SENDING_NOT && q->first == q->last &&
-	    buf_length(&c->out) == 0)
-		settle_due(c, q);
-	return r;
+	if (r < 0 || c->sending != SENDING_NOT || q->first != q->last || buf_length(&c->out) > 0)
+		return r;
+	/* What it writes or closes waits for its end, as from inside a write. */
+	c->sending = SENDING_QUEUE;
+	settle_due(c, q);
+	c->sending = SENDING_NOT;
+	if (c->closing) {
+		c->closing = false;
+		conn_close(c);
+	}
+	return 0;
 }

@@ -36,7 +36,8 @@ stream_write(void *cookie, const char *data, size_t size)
 
 	c->in_stream = true;
 	n = tend_write(c, data, size);
-	if (n >= 0 && (r = tend_flush(c)) < 0)
+	/* Where nobody waits, what the kernel does not take is queued, and so accepted. */
+	if (n >= 0 && (r = tend_flush(c)) < 0 && r != -EAGAIN)
 		n = r;
 	c->in_stream = false;
 	if (n >= 0)

@@ -114,6 +114,7 @@ quiet(struct tenant *t)
 	struct tend_watch *w;
 	int fd = 0;
 
+	all->over = true;
 	for (; (w = watch_find(all->loop, evented_event, &fd)) != NULL; fd++)
 		tend_abort(&((struct evented *)w->data)->c);
 	drains_done(&all->drains);

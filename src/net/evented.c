@@ -107,6 +107,8 @@ take_over_close(struct tend_conn *c, bool abort)
 	conn_stdio_flush(c);
 	if (conn_unsent(c) > 0 && c->sending == SENDING_NOT)
 		tend_flush(c);
+	if (!is_alive(m)) /* a marker was quicker */
+		return true;
 	if (c->sending == SENDING_NOT && (c->broken != 0 || conn_unsent(c) == 0))
 		part(m);
 	else
@@ -142,6 +144,7 @@ evented_free(struct evented *m)
 {
 	struct evented_mood *mood = evented_mood_of(&m->c);
 
+	m->is_due = true; /* never again, whatever the hook asks for */
 	if (m->forgotten)
 		; /* who knows of it knows */
 	else if (mood->closed != NULL)
@@ -340,31 +343,39 @@ end_of_input(struct evented *m)
 		tend_close(&m->c);
 }
 
+/* How far the handler has come in the stream of its input. */
+static uint32_t
+consumed(const struct tend_conn *c)
+{
+	return c->received - (uint32_t)tend_conn_buffered(c);
+}
+
 /*
- * The hook left input lying. It is called again, in the next turn and without a wait, when it pushed
- * some back, or stopped without having asked for all; not when it has seen -EAGAIN and so waits for
- * more, and not when it got nowhere.
+ * The hook left input lying. It is called again, in the next turn and without a wait, when it came
+ * on and stopped without having asked for all; not when it has seen -EAGAIN and so waits for more,
+ * and not when it got nowhere.
  */
 static bool
-is_wanted_again(const struct evented *m, size_t left, size_t before)
+is_wanted_again(const struct evented *m, uint32_t before)
 {
-	return left > 0 && left != before && (m->pushed || !m->c.starved);
+	const struct tend_conn *c = &m->c;
+
+	return tend_conn_buffered(c) > 0 && consumed(c) != before && !c->starved;
 }
 
 /* After the hook: what did it leave, and is there more? */
 static void
-look_after_input(struct evented *m, size_t before)
+look_after_input(struct evented *m, uint32_t before)
 {
 	struct tend_conn *c = &m->c;
-	size_t left = buf_length(&c->in) - c->taken;
 
 	if (c->input_error != 0) {
 		evented_fail(m, c->input_error);
-	} else if (is_wanted_again(m, left, before) ||
+	} else if (is_wanted_again(m, before) ||
 	    (c->transport->pending != NULL && c->transport->pending(c) > 0)) {
 		m->again = true;
 		conns_attend(m);
-	} else if (c->input_ended && !m->ended && !m->paused) {
+	} else if (c->input_ended && !m->ended && !m->paused && !m->again) {
 		end_of_input(m);
 	}
 }
@@ -373,9 +384,9 @@ static void
 call_readable(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
-	size_t before = buf_length(&c->in) - c->taken;
+	uint32_t before = consumed(c);
 
-	m->pushed = c->starved = false;
+	m->again = c->starved = false;
 	m->inside = true;
 	m->hooks->readable(c);
 	m->inside = false;
@@ -412,7 +423,7 @@ try_input(struct evented *m)
 	if (conn_fill(c, CONN_INPUT_CHUNK) > 0)
 		call_readable(m);
 	else
-		look_after_input(m, 0);
+		look_after_input(m, consumed(c));
 }
 
 /* ---- phases ---- */
@@ -606,6 +617,13 @@ settle_open(struct evented *m)
 		conns_attend(m);
 }
 
+/* Input that is here already, and of which no event will tell. */
+static bool
+delivers_again(struct evented *m)
+{
+	return m->again && m->phase == EVENTED_OPEN && !m->paused && !is_throttled(m);
+}
+
 void
 evented_settle(struct evented *m)
 {
@@ -621,6 +639,8 @@ evented_settle(struct evented *m)
 	conns_shed(conns(m), c);
 	if (m->phase == EVENTED_HELD)
 		return;
+	if (delivers_again(m))
+		conns_attend(m);
 	r = evented_interest(m);
 	if (r < 0)
 		evented_fail(m, r);
@@ -628,13 +648,12 @@ evented_settle(struct evented *m)
 		evented_arm(m);
 }
 
-/* Input that is here already. */
 static void
 deliver_again(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
 
-	if (!m->again || m->phase != EVENTED_OPEN || m->paused || is_throttled(m))
+	if (!delivers_again(m))
 		return;
 	m->again = false;
 	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
@@ -642,7 +661,7 @@ deliver_again(struct evented *m)
 	else if (buf_length(&c->in) > c->taken)
 		call_readable(m);
 	else
-		look_after_input(m, 0);
+		look_after_input(m, consumed(c));
 }
 
 void
@@ -711,9 +730,11 @@ int
 evented_new(struct evented **into, struct evented_mood *mood, int fd, const struct listener *from,
 	const struct addr *peer)
 {
-	struct evented *m = calloc(1, sizeof(*m));
-	int r = -ENOMEM;
+	struct evented *m = NULL;
+	int r = mood->conns->over ? -ECANCELED : -ENOMEM;
 
+	if (r == -ENOMEM)
+		m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		goto close_fd;
 	tend_watch_init(&m->watch, evented_event, m);

@@ -4,7 +4,7 @@
  * cannot go on suspends it.
  *
  * A connection of this kind has a watch and a timer on a loop; `struct conns` is what all of a loop
- * share. What is due at the end of the turn (output to be sent, input that was pushed back, closed
+ * share. What is due at the end of the turn (output to be sent, input that is here already, closed
  * connections to be told of and freed) stands in its list.
  */
 #ifndef TEND_NET_EVENTED_H
@@ -34,6 +34,7 @@ struct conns {
 	struct drains     drains;
 	struct evented_mood *plain; /* of connections that belong to no server */
 	size_t            count;
+	bool              over;     /* the loop is about to go: there are no new ones */
 	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
 	void (*stalled)(struct tend_conn *c, int64_t took);
 };
@@ -76,8 +77,7 @@ struct evented {
 	bool    app_write;  /* tend_conn_watch(TEND_WRITE) */
 	bool    paused;     /* tend_conn_watch(TEND_READ) off */
 	bool    full;       /* of unread input: not read from before some is consumed */
-	bool    again;      /* input was pushed back, or waits inside the transport */
-	bool    pushed;     /* tend_unread() */
+	bool    again;      /* input is here already, where no event will tell of it */
 	bool    owes_drained; /* something was written since `drained` was called */
 	bool    ended;      /* end of input was told */
 	bool    keep_open;
@@ -96,8 +96,11 @@ struct evented {
 			int64_t active_at; /* when something last moved */
 		};
 		struct {
-			struct fiber *fiber;
-			int64_t       until; /* of the wait */
+			struct fiber   *fiber;
+			int64_t         until; /* of the wait */
+			/* Of a client: the connection out that its handler waits for. Of that: the
+			   client. */
+			struct evented *party;
 		};
 	};
 

@@ -32,6 +32,8 @@ tend_conn_new(struct tend_conn **into, struct tend_loop *loop, int fd,
 		r = -EINVAL;
 	else if (r == 0 && fstat(fd, &st) < 0)
 		return -errno; /* there is nothing to be taken */
+	else if (r == 0 && watch_is_on(loop, fd))
+		return -EEXIST; /* it is somebody else's */
 	else if (r == 0 && !S_ISSOCK(st.st_mode))
 		r = -EPERM;
 	if (r < 0) {
@@ -55,8 +57,16 @@ tend_conn_new(struct tend_conn **into, struct tend_loop *loop, int fd,
 void
 tend_conn_set_hooks(struct tend_conn *c, const struct tend_conn_hooks *hooks)
 {
-	if (hooks_are_used(c))
-		evented_of(c)->hooks = hooks;
+	struct evented *m = evented_of(c);
+
+	if (!hooks_are_used(c))
+		return;
+	m->hooks = hooks;
+	/* What the others left lying may be for these. */
+	if (c->open && tend_conn_buffered(c) > 0) {
+		m->again = true;
+		conns_attend(m);
+	}
 }
 
 struct tend_loop *
@@ -134,7 +144,7 @@ void
 tend_conn_discard(struct tend_conn *c)
 {
 	/* Not the piece that its own handler is in the middle of. */
-	if (c->sending != SENDING_NOT)
+	if (c->sending == SENDING_PIECE)
 		return;
 	conn_stdio_drop(c);
 	buf_clear(&c->out);
@@ -180,6 +190,8 @@ tend_conn_detach(struct tend_conn *c, void **unread, size_t *size)
 	conn_stdio_flush(c);
 	if (conn_unsent(c) > 0)
 		tend_flush(c);
+	if (!c->open) /* a marker was quicker */
+		return -ENOTCONN;
 	if (conn_unsent(c) > 0 || c->sending != SENDING_NOT)
 		return -EBUSY;
 	r = take_unread(c, unread, size);
@@ -206,8 +218,9 @@ tend_conn_reason(const struct tend_conn *c)
 {
 	const struct evented *m = evented_of((struct tend_conn *)(uintptr_t)c);
 
-	if (!conn_is_evented(c) || m->c.broken != 0)
-		return c->broken != -ENOTCONN ? c->broken : 0;
+	/* -ENOTCONN is how it is cut off, not why. */
+	if (c->broken != 0 && c->broken != -ENOTCONN)
+		return c->broken;
 	return hooks_are_used(c) ? m->result : 0;
 }
 

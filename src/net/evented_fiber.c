@@ -49,11 +49,11 @@ arm(struct evented *m)
 	timer_start_at(loop_of(m), &m->timer, m->until);
 }
 
-/* The handler is to end, or its client is somebody else's no more. */
+/* The handler is to end: the server stops, or somebody else has closed its client. */
 static bool
 is_cancelled(const struct evented *m)
 {
-	return m->kicked || evented_mood_of(&m->c)->cancelled;
+	return m->kicked || (m->is_outgoing && m->party->kicked) || evented_mood_of(&m->c)->cancelled;
 }
 
 /* Suspends until somebody resumes it or the moment has come. */
@@ -70,6 +70,8 @@ suspend_until(struct evented *m, unsigned events, int64_t until)
 		m->suspended = false;
 		return r;
 	}
+	if (m->is_outgoing)
+		m->party->party = m;
 	arm(m);
 	conns_shed(evented_mood_of(&m->c)->conns, &m->c);
 	fiber_suspend();
@@ -120,10 +122,26 @@ take_over_close(struct tend_conn *c, bool abort)
 	if (m->phase != EVENTED_FIBER || is_own(c))
 		return false;
 	m->kicked = true;
-	if (abort)
+	if (abort) {
+		conn_reset_at_close(c);
 		conn_break(c, -ENOTCONN);
+	}
 	conns_attend(m);
 	return true;
+}
+
+/* The wait of a handler that is to end is over; output that is on its way may still leave. */
+static void
+hurry(struct evented *m)
+{
+	int64_t until = clock_after(loop_now(loop_of(m)), CANCELLED_OUTPUT);
+
+	if ((m->waiting & TEND_WRITE) == 0 || m->c.broken != 0) {
+		evented_resume(m, -ECANCELED);
+	} else if (until < m->until) {
+		m->until = until;
+		arm(m);
+	}
 }
 
 static void
@@ -215,6 +233,7 @@ make(struct tend_conn *from, int fd)
 	m->phase = EVENTED_FIBER;
 	m->fiber = fiber_current();
 	m->is_outgoing = true;
+	m->party = evented_of(from)->is_outgoing ? evented_of(from)->party : evented_of(from);
 	return &m->c;
 }
 
@@ -279,6 +298,7 @@ run(void *arg)
 	struct start s = *(struct start *)arg; /* who started us goes on before we end */
 
 	s.m->fiber = fiber_current();
+	s.m->party = NULL;
 	s.body(&s.m->c);
 	end(s.m);
 }
@@ -324,6 +344,8 @@ evented_resume(struct evented *m, int result)
 	struct evented_mood *mood = evented_mood_of(&m->c);
 
 	m->suspended = false;
+	if (m->is_outgoing)
+		m->party->party = NULL;
 	m->waiting = 0;
 	m->result = result;
 	mood->mood.left = EVENTED_SHARE;
@@ -341,7 +363,7 @@ send_queued(struct evented *m)
 
 	if (c->sending == SENDING_NOT && conn_unsent(c) > 0 && c->write_want == 0)
 		tend_flush(c);
-	if (m->phase == EVENTED_FIBER && m->suspended)
+	if (m->phase == EVENTED_FIBER && c->open)
 		watch(m);
 }
 
@@ -371,11 +393,14 @@ evented_fiber_event(struct evented *m, unsigned events)
 void
 evented_fiber_due(struct evented *m)
 {
+	struct evented *waits = m->suspended ? m : !m->is_outgoing ? m->party : NULL;
+
 	if (m->phase == EVENTED_AWAITED)
 		return;
-	if (m->kicked && m->suspended) {
-		evented_resume(m, -ECANCELED);
-		return;
+	if (m->kicked && waits != NULL) {
+		hurry(waits);
+		if (!m->suspended || m->phase != EVENTED_FIBER)
+			return;
 	}
 	send_queued(m);
 	/* Its client cannot be spoken to any more; the handler may not be about to. */
@@ -422,8 +447,7 @@ evented_cancel_fibers(struct evented_mood *mood)
 	for (; (w = watch_find(mood->conns->loop, evented_event, &fd)) != NULL; fd++) {
 		struct evented *m = w->data;
 
-		if (evented_mood_of(&m->c) == mood && m->phase == EVENTED_FIBER && m->suspended &&
-		    (m->waiting & TEND_WRITE) == 0)
-			evented_resume(m, -ECANCELED);
+		if (evented_mood_of(&m->c) == mood && m->phase == EVENTED_FIBER && m->suspended)
+			hurry(m);
 	}
 }

@@ -22,7 +22,7 @@ struct tend_listener {
 	struct conns      *conns;
 	struct tend_watch  watch;
 	struct tend_timer  pause;
-	struct tend_later  end; /* frees it, after its own callback */
+	bool               inside; /* its own callback runs, which frees it in the end */
 	int                fd;
 	const struct tend_conn_hooks *hooks;
 	void              *data;
@@ -54,10 +54,17 @@ clients_come(struct tend_watch *w, unsigned events)
 	int i, fd = -1;
 
 	(void)events;
-	for (i = 0; i < BUDGET && l->fd >= 0 && (fd = accept_client(l->fd, &peer)) >= 0; i++)
+	l->inside = true;
+	/* Until a client's hook stops it, or frees the loop. */
+	for (i = 0; i < BUDGET && w->loop != NULL && (fd = accept_client(l->fd, &peer)) >= 0; i++)
 		welcome(l, fd, &peer);
+	l->inside = false;
+	if (l->fd < 0) {
+		free(l);
+		return;
+	}
 	/* Watching a queue that cannot be emptied would spin. */
-	if (l->fd < 0 || fd >= 0 || fd == -EAGAIN)
+	if (w->loop == NULL || fd >= 0 || fd == -EAGAIN)
 		return;
 	tend_watch_change(w, 0);
 	tend_timer_start(l->loop, &l->pause, PAUSE);
@@ -70,12 +77,6 @@ pause_is_over(struct tend_timer *t)
 
 	if (tend_watch_change(&l->watch, TEND_READ) < 0)
 		tend_timer_start(l->loop, t, PAUSE);
-}
-
-static void
-free_listener(struct tend_later *later)
-{
-	free(later->data);
 }
 
 int
@@ -94,7 +95,6 @@ tend_listener_adopt(struct tend_listener **into, struct tend_loop *loop, int fd,
 	l->fd = fd;
 	tend_watch_init(&l->watch, clients_come, l);
 	tend_timer_init(&l->pause, pause_is_over, l);
-	tend_later_init(&l->end, free_listener, l);
 	r = hooks->readable == NULL ? -EINVAL : tend_watch_start(loop, &l->watch, fd, TEND_READ);
 	if (r < 0)
 		goto fail;
@@ -156,10 +156,7 @@ tend_listener_stop(struct tend_listener *l)
 	l->fd = -1;
 	if (l->path[0] != '\0')
 		unlink(l->path);
-	/* It may be its own callback that calls. */
-	if (l->loop->turning)
-		tend_later_start(l->loop, &l->end);
-	else
+	if (!l->inside)
 		free(l);
 }
 
