@@ -133,8 +133,9 @@ TEND_API int tend_conn_reason(const struct tend_conn *c);
 TEND_API char *tend_conn_describe(struct tend_conn *c, char *into, size_t size);
 
 /*
- * The connections of a server's process, or of a loop, that are open, in no order. The current one may be
- * closed on the way, and others too. NULL: no more.
+ * The open connections, in no order: the clients of a server in this process, or those that were made
+ * on a loop with the calls above. The current one may be closed on the way, and others too. NULL: no
+ * more.
  */
 TEND_API struct tend_conn *tend_conn_first(struct tend_server *srv);
 TEND_API struct tend_conn *tend_loop_conn_first(struct tend_loop *loop);

@@ -191,42 +191,6 @@ evented_arm(struct evented *m)
 	timer_start_at(conns(m)->loop, &m->timer, due);
 }
 
-static void
-be_silent(struct evented *m)
-{
-	struct tend_conn *c = &m->c;
-	bool over = conn_expired(c);
-
-	if (m->phase != EVENTED_OPEN) {
-		evented_fail(m, -ETIMEDOUT);
-		return;
-	}
-	touch(m);
-	m->inside = true;
-	if (m->hooks->timed_out != NULL)
-		m->hooks->timed_out(c);
-	m->inside = false;
-	if (is_alive(m) && (over ? conn_expired(c) : m->hooks->timed_out == NULL)) {
-		m->result = -ETIMEDOUT;
-		tend_close(c);
-	}
-	evented_settle(m);
-}
-
-static void
-time_is_up(struct tend_timer *t)
-{
-	struct evented *m = t->data;
-
-	m->armed = false;
-	if (m->phase >= EVENTED_AWAITED)
-		evented_fiber_time(m);
-	else if (loop_now(conns(m)->loop) >= due_time(m))
-		be_silent(m);
-	else
-		evented_arm(m);
-}
-
 /* ---- what is waited for ---- */
 
 /* More output than the mark: who does not read his answers is not asked for more. */
@@ -411,19 +375,65 @@ take_input(struct evented *m)
 	call_readable(m);
 }
 
-/* At the very beginning: what has come already saves a wait, but the hook is not called for nothing. */
-static void
+/* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
+static bool
 try_input(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
+	int n;
 
 	c->drained = false;
 	c->mood->left = 1;
 	conns_lend(conns(m), c);
-	if (conn_fill(c, CONN_INPUT_CHUNK) > 0)
+	n = conn_fill(c, CONN_INPUT_CHUNK);
+	if (n > 0)
 		call_readable(m);
 	else
 		look_after_input(m, consumed(c));
+	return n != -EAGAIN;
+}
+
+/* ---- silence ---- */
+
+static void
+be_silent(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	bool over = conn_expired(c);
+
+	if (m->phase != EVENTED_OPEN) {
+		evented_fail(m, -ETIMEDOUT);
+		return;
+	}
+	touch(m);
+	/* It may have spoken while the others kept us from listening. */
+	if (!over && reads(m) && try_input(m)) {
+		evented_settle(m);
+		return;
+	}
+	m->inside = true;
+	if (m->hooks->timed_out != NULL)
+		m->hooks->timed_out(c);
+	m->inside = false;
+	if (is_alive(m) && (over ? conn_expired(c) : m->hooks->timed_out == NULL)) {
+		m->result = -ETIMEDOUT;
+		tend_close(c);
+	}
+	evented_settle(m);
+}
+
+static void
+time_is_up(struct tend_timer *t)
+{
+	struct evented *m = t->data;
+
+	m->armed = false;
+	if (m->phase >= EVENTED_AWAITED)
+		evented_fiber_time(m);
+	else if (loop_now(conns(m)->loop) >= due_time(m))
+		be_silent(m);
+	else
+		evented_arm(m);
 }
 
 /* ---- phases ---- */

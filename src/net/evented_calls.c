@@ -254,7 +254,7 @@ find_from(struct tend_loop *loop, int fd, const struct conn_mood *mood)
 	for (; (w = watch_find(loop, evented_event, &fd)) != NULL; fd++) {
 		struct evented *m = w->data;
 
-		if (is_listed(m) && (mood == NULL || m->c.mood == mood))
+		if (is_listed(m) && m->c.mood == mood)
 			return &m->c;
 	}
 	return NULL;
@@ -263,7 +263,9 @@ find_from(struct tend_loop *loop, int fd, const struct conn_mood *mood)
 struct tend_conn *
 tend_loop_conn_first(struct tend_loop *loop)
 {
-	return find_from(loop, 0, NULL);
+	struct conns *all = (struct conns *)loop->tenant;
+
+	return all != NULL ? find_from(loop, 0, &all->plain->mood) : NULL;
 }
 
 struct tend_conn *
@@ -275,11 +277,7 @@ conns_first(struct evented_mood *mood)
 struct tend_conn *
 tend_conn_next(struct tend_conn *c)
 {
-	const struct evented *m = evented_of(c);
-	struct conns *all;
-
 	if (!conn_is_evented(c))
 		return NULL;
-	all = evented_mood_of(c)->conns;
-	return find_from(all->loop, m->place + 1, c->mood == &all->plain->mood ? NULL : c->mood);
+	return find_from(evented_mood_of(c)->conns->loop, evented_of(c)->place + 1, c->mood);
 }
