@@ -12,6 +12,7 @@
  *	-ECANCELED   the server was told to stop now; finish and return
  *	-ECONNRESET, -EPIPE   the client is gone
  *	-ENOTCONN    the connection was closed by tend_close() or tend_abort() before
+ *	-EBUSY       of those that read: another handler's connection, in a personality with fibers
  * Calls that read tell once that the server stops or that connection_timeout has passed, and see the
  * end of input after that; -ETIMEDOUT of the others they tell again: the client may still wake up.
  *

@@ -59,6 +59,8 @@ struct conn_mood {
 	void (*retimed)(struct tend_conn *c);
 	/* ...is the caller one who may? ... */
 	bool (*may_wait)(struct tend_conn *c);
+	/* ...or one who may read? NULL: whoever has the connection... */
+	bool (*may_read)(struct tend_conn *c);
 	/* ...closing must not wait: takes conn_close() over, or says false... */
 	bool (*close)(struct tend_conn *c, bool abort);
 	/* ...and one connection may move so many bytes before the others get a look. */
@@ -164,6 +166,7 @@ struct tend_conn {
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    starved;    /* a call of the handler found no (more) input */
 	bool    timed_out;  /* a wait met its deadline */
+	bool    reading;    /* a call waits for input: what it has searched must stay */
 	bool    closing;    /* as soon as the sending that is under way is over */
 	bool    unknown;    /* who it is is being found out: others do not see it */
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */

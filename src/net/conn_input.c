@@ -74,6 +74,8 @@ wait_for_input(struct tend_conn *c)
 
 	if (r == -ECANCELED || r == -ETIMEDOUT || r == -ENOMEM)
 		return r;
+	if (!c->open) /* by a marker */
+		return -ENOTCONN;
 	/* A client that cannot be written to any more may still have sent something. */
 	if (!c->heard && first_byte > 0 && first_byte < limit)
 		limit = first_byte;
@@ -124,8 +126,11 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 		ssize_t n;
 
 		if (c->drained) {
-			int r = wait_for_input(c);
+			int r;
 
+			c->reading = true;
+			r = wait_for_input(c);
+			c->reading = false;
 			/* Whoever waited in vain looks again next time; whoever may not is told. */
 			c->drained = c->starved = r == -EAGAIN;
 			if (r < 0)
@@ -174,20 +179,30 @@ conn_fill(struct tend_conn *c, size_t room)
 	return (int)receive(c, NULL, room);
 }
 
+/* 0 when the caller may read. In the middle of a call that reads, markers may not. */
+static int
+readable(struct tend_conn *c)
+{
+	if (!c->open)
+		return -ENOTCONN;
+	if (c->reading || (c->mood->may_read != NULL && !c->mood->may_read(c)))
+		return -EBUSY;
+	return 0;
+}
+
 ssize_t
 tend_read(struct tend_conn *c, void *into, size_t size)
 {
 	size_t have;
+	int r = readable(c);
 
-	if (!c->open)
-		return -ENOTCONN;
+	if (r < 0)
+		return r;
 	conn_take_back(c);
 	if (size == 0)
 		return 0;
 	have = buf_length(&c->in);
 	if (have == 0) {
-		int r;
-
 		/* A large read goes straight to the handler's memory. */
 		if (size >= CONN_INPUT_CHUNK)
 			return receive(c, into, size);
@@ -261,10 +276,10 @@ tend_getline(struct tend_conn *c, char **line)
 	/* Room for the longest line and its "\r\n". */
 	size_t limit = c->mood->limits->max_line + 2, length;
 	enum tend_until why;
-	ssize_t n;
+	ssize_t n = readable(c);
 
-	if (!c->open)
-		return -ENOTCONN;
+	if (n < 0)
+		return n;
 	conn_take_back(c);
 	n = find(c, "\n", 1, limit, &why);
 	if (n <= 0)
@@ -294,8 +309,9 @@ tend_read_until(struct tend_conn *c, const char *terminator, size_t limit, char 
 		*why = reason;
 	if (length == 0 && limit == 0)
 		return -EINVAL;
-	if (!c->open)
-		return -ENOTCONN;
+	n = readable(c);
+	if (n < 0)
+		return n;
 	conn_take_back(c);
 	n = find(c, terminator, length, limit > 0 ? limit : c->mood->limits->max_line, &reason);
 	if (n < 0)
@@ -310,10 +326,10 @@ int
 tend_unread(struct tend_conn *c, const void *data, size_t size)
 {
 	char *copy;
-	int r;
+	int r = readable(c);
 
-	if (!c->open)
-		return -ENOTCONN;
+	if (r < 0)
+		return r;
 	/* The bytes may be a line that getline() lent, which ends with the loan. */
 	copy = c->taken > 0 ? malloc(size + 1) : NULL;
 	if (c->taken > 0 && copy == NULL)
@@ -330,10 +346,10 @@ int
 tend_wait_readable(struct tend_conn *c, double seconds)
 {
 	int64_t limit = seconds < 0 ? CLOCK_NEVER : clock_from_seconds(seconds);
-	int r;
+	int r = readable(c);
 
-	if (!c->open)
-		return -ENOTCONN;
+	if (r < 0)
+		return r;
 	conn_take_back(c);
 	if (buf_length(&c->in) > 0 || c->input_ended)
 		return 1;
@@ -342,6 +358,8 @@ tend_wait_readable(struct tend_conn *c, double seconds)
 	r = tend_flush(c);
 	if (r == -ECANCELED || r == -ETIMEDOUT)
 		return r;
+	if (!c->open)
+		return -ENOTCONN;
 	r = conn_wait(c, POLLIN, limit);
 	if (r == 0)
 		c->drained = false;

@@ -3,7 +3,7 @@
  * loop watch for what it needs and suspends; the event, the timer or the server's end resume it. In
  * between the process belongs to the others.
  *
- * Only its own handler waits for a connection. What others write to it (a chat) is queued and leaves
+ * Only its own handler reads and waits for a connection. What others write to it (a chat) is queued and leaves
  * as in the evented mood; closing it ends the wait of its handler.
  */
 #include <errno.h>
@@ -95,12 +95,6 @@ wait_in_fiber(struct tend_conn *c, unsigned events, int64_t deadline)
 	if (deadline <= now)
 		return -ETIMEDOUT;
 	return suspend_until(m, evented_bits(events), deadline);
-}
-
-static bool
-may_wait(struct tend_conn *c)
-{
-	return is_own(c);
 }
 
 /* What its own handler writes leaves when it waits or returns. */
@@ -250,7 +244,8 @@ evented_mood_init_fiber(struct evented_mood *mood, struct conns *all, struct fib
 		.mood = {
 			.wait = wait_in_fiber,
 			.queued = queued,
-			.may_wait = may_wait,
+			.may_wait = is_own,
+			.may_read = is_own,
 			.close = take_over_close,
 			.retimed = retimed,
 			.poll = poll_in_fiber,
