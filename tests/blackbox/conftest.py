@@ -67,10 +67,13 @@ def where(transport, directory):
     return '127.0.0.1:0' if transport == 'tcp' else f'{directory}/socket|unix'
 
 
-@pytest.fixture
-def echo(start, personality, where):
-    """`tend echo`: every byte comes back."""
-    return start('echo', 'server_type', personality, 'port', where)
+@pytest.fixture(params=tend.ECHOES)
+def echo(request, start, where):
+    """Every byte comes back: `tend echo` and, for the evented mood, evented_echo.c."""
+    words = [*tend.ECHOES[request.param], 'port', where]
+    if request.param.startswith('evented'):
+        return start(*words, program=tend.find_program('evented_echo'))
+    return start('echo', *words)
 
 
 @pytest.fixture

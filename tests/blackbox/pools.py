@@ -15,6 +15,9 @@ from tend import eventually
 
 POOLS = ['PreForkSimple', 'PreFork']
 
+# And those of which it is the workers who accept.
+WORKERS = [*POOLS, 'Multiplex']
+
 # "The pool is back within a second."
 SECOND = 1.0 * tend.SLOW
 
@@ -26,6 +29,8 @@ def words(personality, count):
     if personality == 'PreFork':
         return ['min_servers', count, 'max_servers', count, 'min_spare_servers', 0,
                 'max_spare_servers', count - 1, 'idle_to_minimum', 0]
+    if personality == 'Multiplex':
+        return ['workers', count]
     return []
 
 
@@ -34,7 +39,7 @@ def start_pool(start, personality, count, *more, **options):
     options.setdefault('program', tend.find_program('pool'))
     server = start('server_type', personality, 'port', '127.0.0.1:0', *words(personality, count),
                    *more, **options)
-    if personality in POOLS:
+    if personality in WORKERS:
         wait_for_workers(server, count)
     return server
 

@@ -31,7 +31,20 @@ SANITIZED = bool(os.environ.get('TEND_TEST_SANITIZED'))
 DEADLINE = 10.0 * SLOW
 
 # INET is started with its client and has tests of its own.
-PERSONALITIES = ['Single', 'Fork', 'PreForkSimple', 'PreFork']
+PERSONALITIES = ['Single', 'Fork', 'PreForkSimple', 'PreFork', 'Multiplex']
+
+# Those that serve one client at a time in a process, whose standard input and output it then is.
+ONE_CLIENT = ['Single', 'Fork', 'PreForkSimple', 'PreFork']
+
+# Echo servers: the handler of the command and one of hooks, on each poller, alone and in company.
+ECHOES = {
+    **{name: ['server_type', name] for name in PERSONALITIES},
+    'Multiplex poll': ['server_type', 'Multiplex', 'poller', 'poll'],
+    'Multiplex two': ['server_type', 'Multiplex', 'workers', 2],
+    'evented': ['server_type', 'Multiplex'],
+    'evented poll': ['server_type', 'Multiplex', 'poller', 'poll'],
+    'evented two': ['server_type', 'Multiplex', 'workers', 2],
+}
 
 # The log line of a listener that is bound: protocol, then port or path.
 BOUND = re.compile(r'Bound to ([A-Z]+) (?:port|socket) "?([^\s"]+)')

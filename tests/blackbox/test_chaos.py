@@ -302,7 +302,7 @@ def vanish(server, how):
 def test_thousand_vanishing_clients_do_no_harm(start, personality):
     """NS-CIO-10: no process dies of them, no descriptor stays."""
     server = start_pool(start, personality, 3, 'max_requests', 0)
-    workers = 3 if personality in pools.POOLS else None
+    workers = 3 if personality in pools.WORKERS else None
     visit(server)
     for i in range(8):
         vanish(server, i % 4)

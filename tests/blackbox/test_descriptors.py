@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import pools
 import tend
 from tend import eventually
 
@@ -73,7 +74,7 @@ def test_flood_beyond_the_descriptor_limit_is_survived(limited):
 
 def accepting(server, personality):
     """The processes that accept: the workers where there are some, else the server itself."""
-    if personality.startswith('PreFork'):
+    if personality in pools.WORKERS:
         return eventually(server.children, what='workers')
     return [server.pid]
 
@@ -102,6 +103,7 @@ def two_workers(start, personality, where):
         'PreForkSimple': ['max_servers', '2'],
         'PreFork': ['min_servers', '2', 'max_servers', '3',
                     'min_spare_servers', '1', 'max_spare_servers', '2'],
+        'Multiplex': ['workers', '2'],
     }.get(personality, [])
     server = start('echo', 'server_type', personality, 'port', where, *words)
     assert is_served(server, tend.DEADLINE)

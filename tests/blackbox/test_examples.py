@@ -345,9 +345,85 @@ def test_guess_knows_who_plays_and_takes_no_nonsense(start):
 def test_guess_ends_with_its_player(start, personality):
     server = start('run', 'port', '127.0.0.1:0', 'server_type', personality, 'max_servers', 2,
                    '--', EXAMPLES / 'guess.sh')
-    waiting = len(server.tree()) if personality in ('Single', 'Fork') else 3
+    waiting = {'Single': 1, 'Fork': 1, 'Multiplex': 2}.get(personality, 3)
+    eventually(lambda: len(server.tree()) == waiting, what='the game can begin')
     with server.client() as c:
         c.recv_until('Your guess? ')
         eventually(lambda: len(server.tree()) > waiting, what='the game runs')
         c.reset()
     eventually(lambda: len(server.tree()) == waiting, what='the game is over')
+
+
+# ---- chats ----
+
+@pytest.fixture(params=['chat', 'chat_fibers'])
+def chat(request, start, where):
+    return start('port', where, program=example(request.param))
+
+
+def test_all_hear_what_one_says(chat):
+    """MX-T37, MX-08"""
+    with chat.client() as ann, chat.client() as bob:
+        for c in (ann, bob):
+            # Until it hears itself it may not be there for the others.
+            c.send_line('here')
+            c.recv_until('here\n')
+        ann.send_line('hello, bob')
+        for c in (ann, bob):
+            assert c.recv_until('hello, bob\n')
+        bob.half_close()
+        bob.is_cut()
+        ann.send_line('alone')
+        ann.recv_until('alone\n')
+
+
+def test_chat_tells_who_comes_and_leaves(start):
+    """MX-71, MX-76"""
+    server = start('port', '127.0.0.1:0', program=example('chat'))
+    with server.client() as ann:
+        ann.expect(r'127\.0\.0\.1:\d+ comes')
+        with server.client() as bob:
+            name = '%s:%d' % bob.sock.getsockname()
+            ann.expect(f'{re.escape(name)} comes')
+        ann.expect(f'{re.escape(name)} leaves')
+
+
+def test_chat_in_fibers_fits_in_twenty_lines():
+    assert len((EXAMPLES / 'chat_fibers.c').read_text().splitlines()) <= 20
+
+
+# ---- proxy ----
+
+def test_proxy_asks_another_server(start, personality):
+    """Under every personality; under Multiplex handlers wait beside each other."""
+    asked = start('echo', 'server_type', 'Fork', 'port', '127.0.0.1:0')
+    words = ['max_servers', 4, *(['min_servers', 1] if personality == 'PreFork' else [])]
+    server = start('port', '127.0.0.1:0', 'server_type', personality, *words,
+                   'to', '127.0.0.1:%d' % asked.port, program=example('proxy'))
+    with server.client() as c:
+        for line in ('hello', 'and again', ''):
+            assert ask(c, line) == line
+        if personality == 'Multiplex':
+            with server.client() as other:
+                assert ask(other, 'beside') == 'beside'
+        c.half_close()
+        c.expect_end()
+    asked.close()
+    with server.client() as c:
+        c.expect(r'cannot reach 127\.0\.0\.1:\d+: Connection refused')
+        c.expect_end()
+
+
+# ---- ticker ----
+
+def test_ticker_beats_for_everybody(start):
+    """DS-45, DS-111: on a loop of its own; INT and the like end it as any program"""
+    server = start('127.0.0.1:0', '0.01', program=example('ticker'), listeners=0)
+    port = int(server.wait_log(r'listening on 127\.0\.0\.1:(\d+)').group(1))
+    with tend.Client(('127.0.0.1', port)) as one, tend.Client(('127.0.0.1', port)) as two:
+        first = int(one.recv_line())
+        assert int(one.recv_line()) == first + 1
+        assert int(two.recv_line()) > 0
+        one.send_line('of no interest')
+        assert int(one.recv_line()) > first
+    assert server.stop() == 0

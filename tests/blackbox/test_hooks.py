@@ -8,6 +8,7 @@ import time
 import pytest
 
 import tend
+from pools import WORKERS
 from tend import eventually
 from test_inet import accepted_pair, unix_pair
 from traced import DENIED, DENIED_BY_RULE, END, FORKING, OF_CONNECTIONS, POOLS, SERVED, START, TWO
@@ -414,7 +415,7 @@ def test_without_a_channel_nobody_is_told(hooks, personality):
 def idle_hooks(server, personality):
     """[(hook, pid)] of the processes that wait: the parent, and a worker where there are some."""
     found = [('idle', server.pid)]
-    if personality in POOLS:
+    if personality in WORKERS:
         found.append(('child_idle', server.trace.wait('child_start')[0].pid))
     return found
 
@@ -476,7 +477,7 @@ def test_failing_accept_is_told_and_tried_again(hooks, personality, error):
     server = hooks('server_type', personality, *TWO, environment=tend.refusing(f'accept4:{error}:1'))
     assert visit(server)[0] == 'bye\n'
     line = server.trace.wait('accept_failed')[0]
-    assert line.role == ('child' if personality in POOLS else 'parent')
+    assert line.role == ('child' if personality in WORKERS else 'parent')
     server.wait_log(r'Cannot accept on TCP port \d+')
 
 

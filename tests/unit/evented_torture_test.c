@@ -176,7 +176,8 @@ end_the_loop(void)
 {
 	struct tend_loop *old = loop;
 
-	if (loop == NULL || below(LOOP_ENDS) != 0)
+	/* Only the loop's own callbacks may: between turns it would be gone at once. */
+	if (loop == NULL || !turning || below(LOOP_ENDS) != 0)
 		return;
 	loop = NULL;
 	if (below(2) == 0) {
