@@ -107,12 +107,38 @@ queued(struct tend_conn *c)
 		conns_attend(m);
 }
 
+/* The handler has returned, its connection is closed and released. */
+static void
+end(struct evented *m)
+{
+	m->phase = EVENTED_DEAD;
+	m->fiber = NULL;
+	tend_watch_stop(&m->watch);
+	tend_timer_stop(&m->timer);
+	conns_attend(m);
+}
+
+/* One that was awaited in vain: its handler never hears of it. */
+static void
+leave_early(struct evented *m, bool abort)
+{
+	if (abort)
+		conn_cut(&m->c);
+	else
+		conn_part(&m->c);
+	end(m);
+}
+
 /* Its own handler closes it by waiting, as in the blocking mood. Others ask the handler to. */
 static bool
 take_over_close(struct tend_conn *c, bool abort)
 {
 	struct evented *m = evented_of(c);
 
+	if (m->phase == EVENTED_AWAITED) {
+		leave_early(m, abort);
+		return true;
+	}
 	if (m->phase != EVENTED_FIBER || is_own(c))
 		return false;
 	m->kicked = true;
@@ -263,25 +289,6 @@ evented_mood_init_fiber(struct evented_mood *mood, struct conns *all, struct fib
 
 /* ---- running ---- */
 
-/* The handler has returned, its connection is closed and released. */
-static void
-end(struct evented *m)
-{
-	m->phase = EVENTED_DEAD;
-	m->fiber = NULL;
-	tend_watch_stop(&m->watch);
-	tend_timer_stop(&m->timer);
-	conns_attend(m);
-}
-
-/* One that was awaited in vain: its handler never hears of it. */
-static void
-leave_early(struct evented *m)
-{
-	conn_part(&m->c);
-	end(m);
-}
-
 struct start {
 	struct evented *m;
 	void (*body)(struct tend_conn *c);
@@ -328,7 +335,7 @@ evented_await(struct evented *m)
 	if (m->c.deadline < m->until)
 		m->until = m->c.deadline;
 	if (tend_watch_change(&m->watch, TEND_READ) < 0)
-		leave_early(m);
+		leave_early(m, false);
 	else
 		arm(m);
 }
@@ -407,7 +414,7 @@ void
 evented_fiber_time(struct evented *m)
 {
 	if (m->phase == EVENTED_AWAITED && loop_now(loop_of(m)) >= m->until)
-		leave_early(m);
+		leave_early(m, false);
 	else if (m->phase == EVENTED_AWAITED)
 		arm(m);
 	if (!m->suspended)
@@ -428,7 +435,7 @@ evented_dismiss_awaited(struct evented_mood *mood)
 		struct evented *m = w->data;
 
 		if (evented_mood_of(&m->c) == mood && m->phase == EVENTED_AWAITED)
-			leave_early(m);
+			leave_early(m, false);
 	}
 }
 

@@ -586,6 +586,42 @@ markers_run_for_handlers_too(void **state)
 	TURN_UNTIL(guests[0].m == NULL);
 }
 
+static void
+begin(struct evented *m)
+{
+	assert_int_equal(evented_run(m, serve), 0);
+}
+
+/* Without a stack until it has said something; whoever closes it before, closes it. */
+static void
+client_that_is_awaited_may_be_closed(void **state)
+{
+	struct guest *g = &guests[0];
+	int i, pair[2];
+
+	(void)state;
+	mood.heard = begin;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		g->client = pair[1];
+		g->handler = read_one;
+		assert_int_equal(evented_new(&g->m, &mood, pair[0], &meeting.listener, NULL), 0);
+		tend_conn_set_data(&g->m->c, g, NULL);
+		evented_await(g->m);
+		assert_int_equal(pool.live, 0);
+		if (i == 0)
+			tend_close(&g->m->c);
+		else if (i == 1)
+			tend_abort(&g->m->c);
+		else
+			says(0, "x");
+		TURN_UNTIL(g->m == NULL);
+		assert_int_equal(g->returned, i == 2);
+		leaves(0);
+	}
+	assert_int_equal(result, 1);
+}
+
 /* ---- at random ---- */
 
 static uint64_t dice = 88172645463325252UL;
@@ -747,6 +783,7 @@ main(void)
 		FIBERS_ON_EACH(streams_suspend_as_calls_do),
 		FIBERS_ON_EACH(server_that_stops_ends_every_wait),
 		FIBERS_ON_EACH(markers_run_for_handlers_too),
+		FIBERS_ON_EACH(client_that_is_awaited_may_be_closed),
 		FIBERS_ON_EACH(everything_may_be_closed_while_handlers_wait),
 	};
 
