@@ -34,8 +34,8 @@ struct tend_conn_hooks {
 	/* Of a listener's: a client has come. Of tend_conn_connect()'s: the other side has answered. */
 	void (*accepted)(struct tend_conn *c);
 	void (*connected)(struct tend_conn *c);
-	/* There is input. Once for each time that more has come, whatever was left lying; again in the
-	   next turn, which does not wait, when it took some and stopped before it saw -EAGAIN. */
+	/* There is input. Once for each time that more has come, whatever was left lying; again after
+	   the others, without a wait, when it took some and stopped before it saw -EAGAIN. */
 	void (*readable)(struct tend_conn *c);
 	/* What was queued has fallen to the low mark (none, at first). */
 	void (*drained)(struct tend_conn *c);
