@@ -135,7 +135,23 @@ drain(struct channel *c)
 	} while (n == (ssize_t)sizeof(bytes) || (n < 0 && errno == EINTR));
 }
 
-/* Signals were collected before any descriptor was served; what is left are bytes. */
+/* The marks that the bytes stand for. The next turn delivers them, and does not wait. */
+static void
+take_marks(struct tend_loop *loop)
+{
+	struct channel *c = &loop->channel;
+	unsigned i;
+
+	if (atomic_exchange(&c->woken, false))
+		loop->hurry = true;
+	for (i = 0; i < SIGNAL_WORDS; i++)
+		loop->collected[i] |= atomic_exchange(&c->pending[i], 0);
+}
+
+/*
+ * Signals were collected before any descriptor was served; what is left are bytes for nothing, and
+ * those of signals that came in the callbacks of others: their marks must not stay behind.
+ */
 static void
 on_channel(struct tend_watch *w, unsigned events)
 {
@@ -144,6 +160,7 @@ on_channel(struct tend_watch *w, unsigned events)
 	(void)events;
 	loop->stats.events--;
 	drain(&loop->channel);
+	take_marks(loop);
 }
 
 static void
@@ -378,20 +395,15 @@ void
 loop_signals_collect(struct tend_loop *loop)
 {
 	struct channel *c = &loop->channel;
-	bool woken = atomic_load(&c->woken), any = woken;
+	bool any = atomic_load(&c->woken);
 	unsigned i;
 
 	for (i = 0; i < SIGNAL_WORDS; i++)
 		any = any || atomic_load(&c->pending[i]) != 0;
 	if (!any)
 		return;
-	if (woken) {
-		loop->hurry = true;
-		atomic_store(&c->woken, false);
-	}
 	drain(c);
-	for (i = 0; i < SIGNAL_WORDS; i++)
-		loop->collected[i] |= atomic_exchange(&c->pending[i], 0);
+	take_marks(loop);
 }
 
 bool

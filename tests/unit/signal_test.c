@@ -87,6 +87,37 @@ several_watches_hear_one_signal_in_order(void **state)
 }
 
 static void
+raise_another(struct tend_signal *s)
+{
+	note(s);
+	raise(SIGUSR2);
+}
+
+/* Its byte lies in the pipe when what the first one left there is taken out. */
+static void
+signal_that_comes_in_the_callback_of_another_is_not_lost(void **state)
+{
+	struct tend_loop *loop = *state;
+	struct tend_signal a, b;
+	int i;
+
+	start(loop, &a, SIGUSR1, "a");
+	start(loop, &b, SIGUSR2, "b");
+	a.fn = raise_another;
+	for (i = 0; i < 3; i++) {
+		trace[0] = '\0';
+		raise(SIGUSR1);
+		assert_int_equal(tend_loop_turn(loop, -1), 0);
+		assert_string_equal(trace, "a");
+		/* Without an end: it must not wait. */
+		assert_int_equal(tend_loop_turn(loop, -1), 0);
+		assert_string_equal(trace, "ab");
+	}
+	tend_signal_stop(&a);
+	tend_signal_stop(&b);
+}
+
+static void
 several_loops_hear_one_signal(void **state)
 {
 	struct tend_loop *loop = *state, *other = tend_loop_new(tend_loop_poller(loop));
@@ -456,6 +487,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ON_EACH_POLLER(signal_is_delivered_by_the_loop_and_not_before),
 		ON_EACH_POLLER(several_watches_hear_one_signal_in_order),
+		ON_EACH_POLLER(signal_that_comes_in_the_callback_of_another_is_not_lost),
 		ON_EACH_POLLER(several_loops_hear_one_signal),
 		ON_EACH_POLLER(found_disposition_is_put_back_by_the_last),
 		ON_EACH_POLLER(watch_moves_to_another_signal),
