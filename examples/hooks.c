@@ -68,6 +68,7 @@ note(struct tend_server *srv, const char *format, ...)
 	va_end(args);
 	length = strlen(line);
 	line[length++] = '\n';
+	line[length] = '\0';
 	if (trace_fd < 0)
 		strncat(early, line, sizeof(early) - strlen(early) - 1);
 	else if (write(trace_fd, line, length) < 0)
