@@ -69,6 +69,12 @@ int logger_check(const struct log_options *o, struct error *e);
 int logger_open(struct logger *l, const struct log_options *o, struct error *e);
 int logger_open_file(struct logger *l, const char *path, struct error *e);
 
+/*
+ * Goes on with a file that an earlier image of this process has opened as `opened`, when that is the
+ * same path; copies the descriptor. 0 or -errno.
+ */
+int logger_adopt_file(struct logger *l, const char *path, const char *opened, int fd);
+
 /* Lines go to the program. */
 void logger_use_hook(struct logger *l, log_hook_fn hook, void *data);
 

@@ -75,6 +75,24 @@ open_file(struct logger *l, const struct log_options *o, struct error *e)
 	return 0;
 }
 
+int
+logger_adopt_file(struct logger *l, const char *path, const char *opened, int fd)
+{
+	char *copy = absolute_path(path);
+	int own = copy != NULL && strcmp(copy, opened) == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+
+	if (own < 0) {
+		free(copy);
+		return -ENOENT;
+	}
+	logger_silence(l);
+	l->sink = &sink_file;
+	l->fd = own;
+	l->path = copy;
+	l->may_block = sink_file_may_block(own);
+	return 0;
+}
+
 static void
 close_file(struct logger *l)
 {

@@ -21,6 +21,8 @@ struct shared {
 	_Alignas(64) _Atomic int32_t  waiting;    /* workers that wait; a hint, see board_recount() */
 	_Atomic int32_t  wake_below; /* the master wants to know when fewer wait */
 	_Atomic uint32_t woken;      /* the master has been woken and has not looked yet */
+	_Atomic uint32_t awaited;    /* the master wants to know when one arrives */
+	_Atomic uint32_t arrived;    /* workers that have come to where they serve */
 	_Atomic int64_t  last_busy;
 	_Alignas(64) _Atomic uint64_t served_before; /* by children whose slots were given back */
 	struct board_slot slots[];
@@ -173,6 +175,26 @@ wake_master(struct board *b)
 		return;
 	n = write(b->wake_fd, &one, sizeof(one));
 	(void)n; /* the counter is full: the master has been woken often enough */
+}
+
+void
+board_arrive(struct board *b)
+{
+	atomic_fetch_add(&b->shared->arrived, 1);
+	if (atomic_load(&b->shared->awaited) != 0)
+		wake_master(b);
+}
+
+unsigned
+board_arrived(const struct board *b)
+{
+	return atomic_load(&b->shared->arrived);
+}
+
+void
+board_await(struct board *b, bool yes)
+{
+	atomic_store(&b->shared->awaited, yes);
 }
 
 void

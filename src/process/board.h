@@ -87,6 +87,11 @@ void board_closed(struct board *b);
  * who wants to start a successor at once.
  */
 void board_leave(struct board *b);
+/* Worker, once: it has come to where it serves. */
+void board_arrive(struct board *b);
+/* Master: how many have; and whether each that does is to wake it. */
+unsigned board_arrived(const struct board *b);
+void     board_await(struct board *b, bool yes);
 /* Child, now and then. Its slot says again what it last reported, should it have been overwritten. */
 void board_say_again(struct board *b);
 

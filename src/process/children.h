@@ -5,10 +5,14 @@
 #ifndef TEND_PROCESS_CHILDREN_H
 #define TEND_PROCESS_CHILDREN_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include <tend/loop.h>
 #include <tend/service.h>
+
+/* Of a child that an earlier image of the master has left: it reports to a board that is gone. */
+#define CHILD_WITHOUT_SLOT UINT_MAX
 
 struct child {
 	pid_t                pid;
@@ -16,7 +20,8 @@ struct child {
 	unsigned             slot;    /* of the board */
 	int64_t              started;
 	bool                 leaving; /* it was told to retire */
-	int64_t              told;    /* when */
+	int64_t              retired; /* when it was told first */
+	int64_t              told;    /* when it was told last */
 	int64_t              ending;  /* when it was sent TERM for being stuck; 0: it was not */
 	bool                 killed;  /* and then KILL */
 	int                  channel; /* the master's end of its private channel; -1: none */

@@ -332,6 +332,26 @@ pidfile_open(struct pidfile *p, const char *path, pid_t *taken_over, struct erro
 }
 
 int
+pidfile_adopt(struct pidfile *p, const char *path, int fd, int directory)
+{
+	const char *slash = strrchr(path, '/');
+	int code;
+
+	pidfile_init(p);
+	p->path = strdup(path);
+	p->name = strdup(slash != NULL ? slash + 1 : path);
+	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	p->directory = fcntl(directory, F_DUPFD_CLOEXEC, 3);
+	code = p->fd < 0 || p->directory < 0 ? -errno : p->path == NULL || p->name == NULL ? -ENOMEM : 0;
+	if (code < 0) {
+		pidfile_close(p);
+		return code;
+	}
+	p->owner = getpid();
+	return is_replaced(p) ? -ESTALE : 0;
+}
+
+int
 pidfile_write(struct pidfile *p, struct error *e)
 {
 	char text[16];

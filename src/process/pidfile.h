@@ -24,9 +24,15 @@ void pidfile_init(struct pidfile *p);
  * when another server holds it, or when it is not locked but names a process that lives and is
  * not younger than the file (servers of other kinds do not lock). `*taken_over` (may be NULL) is
  * the stale pid that was found in it, 0 when none. On failure nothing is held. The lock survives
- * fork, also into the background; after re-executing the file is opened anew.
+ * fork, also into the background; for a new image of the same process see pidfile_adopt().
  */
 int pidfile_open(struct pidfile *p, const char *path, pid_t *taken_over, struct error *e);
+
+/*
+ * Takes part in a file that an earlier image of this process has opened and locked; copies the
+ * descriptors. -ESTALE: done, but the path leads elsewhere or nowhere by now. Else nothing is held.
+ */
+int pidfile_adopt(struct pidfile *p, const char *path, int fd, int directory);
 
 /* Writes the calling process's pid; it becomes the owner. After the last fork of daemonizing. */
 int pidfile_write(struct pidfile *p, struct error *e);
