@@ -88,10 +88,11 @@ struct tend_hooks {
 	   signals of sig_passthrough. */
 	void (*signal)(struct tend_server *srv, int signo);
 
-	/* Parent: about to stop; all children are gone. */
+	/* Parent: about to stop, or to restart; all children are gone, which does not come before a
+	   restart. */
 	void (*stopping)(struct tend_server *srv);
 	void (*children_gone)(struct tend_server *srv);
-	/* Parent: around a restart. */
+	/* Parent: about to execute the next image of the program; in that one, before it binds. */
 	void (*before_restart)(struct tend_server *srv);
 	void (*after_restart)(struct tend_server *srv);
 
@@ -209,6 +210,7 @@ struct tend_config {
 	bool   debug;
 
 	bool        leave_busy;   /* stopping */
+	int         notify_fd;    /* for supervisors that wait for a newline */
 	double      busy_timeout; /* how to serve */
 	const char *strangers;    /* where the models differ: "reap" or "leave" */
 

@@ -301,6 +301,10 @@ const struct row option_rows[] = {
 			"on the null device." },
 	{ .name = "pid_file", ONE(pid_file), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "FILE",
 		.help = "File that holds the server's process number while it runs." },
+	{ .name = "notify_fd", ONE(notify_fd), .group = GROUP_AS_WHOM_AND_WHERE, .min = 0,
+		.max = 65535, .unit = "NUMBER", .value = "0",
+		.help = "Descriptor that gets a newline when the server serves, as s6 and others wait "
+			"for; 0: none." },
 
 	/* being looked at */
 	{ .name = "control", ONE(control), .group = GROUP_LOOKED_AT, .unit = "FILE",
@@ -351,14 +355,15 @@ const struct row option_rows[] = {
 	{ .name = "graceful_timeout", SECONDS(graceful_timeout),
 		.flags = ROW_LIVE, .group = GROUP_STOPPING,
 		.value = "0",
-		.help = "Seconds that children get to finish their clients after QUIT; 0: no "
-			"limit." },
+		.help = "Seconds that children get to finish their clients after QUIT, and those of "
+			"before a restart; 0: no limit." },
 	{ .name = "leave_busy", ONE(leave_busy), .group = GROUP_STOPPING,
 		.help = "Children that still serve after stop_timeout are not killed but left "
 			"behind, to finish with their clients." },
 	{ .name = "leave_children_open_on_hup", ONE(leave_children_open_on_hup),
 		.group = GROUP_STOPPING,
-		.help = "On HUP let children finish with their clients instead of ending them." },
+		.help = "Let children of before a restart finish their clients without limit, "
+			"whatever graceful_timeout is." },
 
 	/* where the models differ */
 	{ .name = "full", ONE(full), .group = GROUP_DIFFERENCES, .unit = "queue|refuse",

@@ -24,6 +24,7 @@ struct listener {
 	unsigned                ipv;
 	int                     backlog;
 	pid_t                   owner;    /* the process that may unlink the path */
+	bool                    passed;   /* a supervisor opened it, and has it too */
 	int                     directory; /* of a unix path, opened before a chroot; -1 */
 	dev_t                   device;   /* of the socket file, so that only our own is removed */
 	ino_t                   inode;

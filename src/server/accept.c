@@ -17,6 +17,7 @@
 #include "server/child.h"
 #include "server/hooks.h"
 #include "server/limits.h"
+#include "server/restart.h"
 #include "server/serve.h"
 #include "server/status.h"
 
@@ -202,6 +203,11 @@ take(struct acceptor *a, struct inlet *s, struct addr *peer)
 	s->ready = false;
 	if (fd == -EAGAIN)
 		return fd;
+	/* Our successor listens elsewhere and has ended this one for everybody. */
+	if (fd == -EINVAL && a->srv->role == ROLE_CHILD) {
+		a->srv->stop = STOP_GRACEFUL;
+		return fd;
+	}
 	if (accept_is_starved(fd)) {
 		starve(a, s->listener, fd);
 		return fd;
@@ -461,7 +467,8 @@ accept_loop(struct tend_server *srv, unsigned long max_requests, struct serializ
 	struct acceptor a;
 	int r = open_acceptor(&a, srv, turns);
 
-	while (r == 0 && srv->stop == STOP_NOT && (max_requests == 0 || srv->requests < max_requests))
+	while (r == 0 && srv->stop == STOP_NOT && !restart_is_due(srv) &&
+	    (max_requests == 0 || srv->requests < max_requests))
 		r = accept_round(&a);
 	/* Not at max_requests: another worker takes our place and looks first. Nor when a client told
 	   us to retire: nobody has been woken for us since, and one more would be one too many. */

@@ -18,7 +18,9 @@
 #include "server/hooks.h"
 #include "server/lookup.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/serve.h"
+#include "server/supervise.h"
 
 /*
  * Signals are events for workers. A child for one client has them only where they mean something to
@@ -42,6 +44,8 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 
 	signals_reset_child(srv, child_hears_signals(srv, kind));
 	lookup_forget(srv);
+	restart_forget(srv);
+	supervise_leave(srv);
 	loop_abandon(srv->loop);
 	srv->loop = NULL;
 	/* Of socket files: only the parent removes them, and they are a way out of a chroot. */

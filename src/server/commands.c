@@ -12,6 +12,7 @@
 #include "server/master.h"
 #include "server/metrics.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/status.h"
 
 static int
@@ -164,10 +165,12 @@ hang_up(struct tend_server *srv)
 static int
 upgrade(struct tend_server *srv, const struct control_line *line, struct buf *out, struct error *e)
 {
-	(void)srv;
 	(void)line;
 	(void)out;
-	return error_set(e, EX_UNAVAILABLE, -ENOTSUP, "this build cannot exchange its program");
+	if (server_restart(srv, RESTART_UPGRADE) == 0)
+		return 0;
+	*e = srv->restart->refusal;
+	return e->code;
 }
 
 static void

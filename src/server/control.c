@@ -17,6 +17,7 @@
 #include "server/desk.h"
 #include "server/metrics.h"
 #include "server/personality.h"
+#include "server/restart.h"
 
 /* A client that watches asks every few seconds. */
 #define CONTROL_PATIENCE 60.0
@@ -195,7 +196,7 @@ open_control(struct tend_server *srv, struct control *ctl)
 		return server_fail(srv, EX_CONFIG, -ENAMETOOLONG,
 		    "control: the path '%s' is longer than a socket's can be", path);
 	before = umask(S_IXUSR | S_IRWXG | S_IRWXO);
-	r = desk_open(&ctl->control, &where, &srv->error);
+	r = desk_open(&ctl->control, &where, inherit_socket(srv, &where), &srv->error);
 	umask(before);
 	if (r == 0)
 		tend_log(srv, TEND_LOG_NOTICE, "Control socket \"%s\"", path);
@@ -228,7 +229,8 @@ open_metrics(struct tend_server *srv, struct control *ctl)
 	for (i = 0; r == 0 && i < list.count; i++) {
 		const struct listener *l = &ctl->metrics.listeners[i];
 
-		r = desk_open(&ctl->metrics, &list.list[i], &srv->error);
+		r = desk_open(&ctl->metrics, &list.list[i], inherit_socket(srv, &list.list[i]),
+		    &srv->error);
 		if (r == 0 && (l->transport->traits & TRANSPORT_LOCAL))
 			tend_log(srv, TEND_LOG_NOTICE, "Metrics on socket \"%s\"", l->service);
 		else if (r == 0)
@@ -320,6 +322,17 @@ remove_files(struct tend_server *srv, struct desk *d)
 			tend_log(srv, TEND_LOG_WARNING, "Cannot remove the socket file %s: %s",
 			    d->listeners[i].service, error_reason(r));
 	}
+}
+
+const struct listener *
+control_listener(const struct tend_server *srv, size_t i)
+{
+	const struct control *ctl = srv->control;
+
+	if (ctl == NULL || i >= ctl->control.count + ctl->metrics.count)
+		return NULL;
+	return i < ctl->control.count ? &ctl->control.listeners[i]
+	    : &ctl->metrics.listeners[i - ctl->control.count];
 }
 
 void

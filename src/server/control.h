@@ -18,6 +18,9 @@ int control_open(struct tend_server *srv);
 /* Gives the socket files to the user that the server becomes. */
 int control_give(struct tend_server *srv);
 
+/* The listeners of both, for who hands them on; NULL: there are not so many. */
+const struct listener *control_listener(const struct tend_server *srv, size_t i);
+
 /* The end of the server. NULL is accepted in srv->control, here and below. */
 void control_close(struct tend_server *srv);
 

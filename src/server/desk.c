@@ -239,14 +239,16 @@ desk_init(struct desk *d, struct tend_loop *loop)
 }
 
 int
-desk_open(struct desk *d, const struct endpoint *where, struct error *e)
+desk_open(struct desk *d, const struct endpoint *where, int fd, struct error *e)
 {
 	struct listener *l = &d->listeners[d->count];
 	int r;
 
+	if (d->count == DESK_LISTENERS && fd >= 0)
+		close(fd);
 	if (d->count == DESK_LISTENERS)
 		return error_set(e, EX_CONFIG, -E2BIG, "more than %d addresses", DESK_LISTENERS);
-	r = listener_open(l, where, NULL, e);
+	r = fd >= 0 ? listener_adopt(l, fd, where, e) : listener_open(l, where, NULL, e);
 	if (r < 0)
 		return r;
 	tend_watch_init(&d->watches[d->count], somebody_came, d);

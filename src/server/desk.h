@@ -56,8 +56,11 @@ struct desk {
 /* Call it first; `d` has answer, data and the like. */
 void desk_init(struct desk *d, struct tend_loop *loop);
 
-/* Opens and watches one more listener. -E2BIG: too many; else as listener_open(). */
-int  desk_open(struct desk *d, const struct endpoint *where, struct error *e);
+/*
+ * Opens and watches one more listener; or takes over `fd`, from before a restart, unless that is -1.
+ * -E2BIG: too many; else as listener_open() or listener_adopt().
+ */
+int  desk_open(struct desk *d, const struct endpoint *where, int fd, struct error *e);
 
 /* The end: clients, listeners, socket files. What was being sent is lost. */
 void desk_close(struct desk *d);

@@ -15,18 +15,18 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "process/launch.h"
 #include "server/control.h"
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/lookup.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/serve.h"
+#include "server/supervise.h"
 #include "server/waiter.h"
 
 #define DEFAULT_PORT "20203"
-#define SHARED_PORT_TRIES 8
-/* So long the kernel keeps a silent client to itself (option defer_accept). */
-#define DEFER_SECONDS 30
 
 /* ---- what can be known beforehand ---- */
 
@@ -259,9 +259,11 @@ static int
 open_log(struct tend_server *srv)
 {
 	struct log_options o = log_options(srv);
+	int r;
 
 	srv->log.level = srv->settings.value.log_level;
-	return logger_open(&srv->log, &o, &srv->error);
+	r = logger_open(&srv->log, &o, &srv->error);
+	return r < 0 ? inherit_log(srv, o.file, r) : 0;
 }
 
 static int
@@ -271,7 +273,7 @@ lock_pid_file(struct tend_server *srv)
 	pid_t stale = 0;
 	int r;
 
-	if (path == NULL || path[0] == '\0')
+	if (inherit_pid_file(srv, path) || path == NULL || path[0] == '\0')
 		return 0;
 	r = pidfile_open(&srv->pidfile, path, &stale, &srv->error);
 	if (r == 0 && stale > 0)
@@ -311,9 +313,10 @@ detach(struct tend_server *srv)
 
 	if ((c->setsid || has_log) && !is_inet(srv))
 		r = stdio_to_null(false, &srv->error);
-	if (r == 0 && (c->setsid || c->background) && !is_inet(srv)) {
+	if (r == 0 && (c->setsid || c->background) && !is_inet(srv) && !inherit_is_pending(srv)) {
 		r = daemonize_fork(&srv->daemon, c->setsid, &srv->error);
 		srv->parent = getpid();
+		launch_passed_on();
 		if (r == 0)
 			tend_log(srv, TEND_LOG_NOTICE, "Process Backgrounded");
 	}
@@ -336,12 +339,17 @@ listen_to_signals(struct tend_server *srv)
 {
 	int r = server_new_loop(srv);
 
-	return r < 0 ? r : signals_open_parent(srv);
+	if (r == 0)
+		r = signals_open_parent(srv);
+	inherit_signals(srv);
+	return r < 0 ? r : supervise_open(srv);
 }
 
 static int
 write_pid_file(struct tend_server *srv)
 {
+	if (srv->restart->pid_file_kept)
+		return 0;
 	return srv->pidfile.fd >= 0 ? pidfile_write(&srv->pidfile, &srv->error) : 0;
 }
 
@@ -375,6 +383,9 @@ resolve(struct tend_server *srv, endpoint_note_fn fn)
 		.default_port = DEFAULT_PORT,
 	};
 
+	/* NS-BND-09 */
+	if (from.listen_at == NULL && s->port.count == 0)
+		from.listen_at = supervise_endpoints(srv);
 	endpoints_done(&srv->endpoints);
 	return endpoints_resolve(&srv->endpoints, &from, fn, srv, &srv->error);
 }
@@ -385,98 +396,10 @@ find_endpoints(struct tend_server *srv)
 	return is_inet(srv) ? 0 : resolve(srv, note);
 }
 
-static const char *
-ipv_text(unsigned ipv)
-{
-	return ipv == IPV_4 ? "4" : ipv == IPV_6 ? "6" : "*";
-}
-
-static void
-log_binding(struct tend_server *srv, const struct endpoint *ep)
-{
-	const struct transport *t = transport_find(ep->proto);
-
-	if (t != NULL && (t->traits & TRANSPORT_LOCAL))
-		tend_log(srv, TEND_LOG_NOTICE, "Binding to %s socket file \"%s\"", ep->proto, ep->port);
-	else
-		tend_log(srv, TEND_LOG_NOTICE, "Binding to %s port %s on host %s with IPv%s",
-		    ep->proto, ep->port, ep->host, ipv_text(ep->ipv));
-}
-
-static void
-log_bound(struct tend_server *srv, const struct listener *l)
-{
-	if (l->transport->traits & TRANSPORT_LOCAL)
-		tend_log(srv, TEND_LOG_NOTICE, "Bound to %s socket %s", l->proto_upper, l->service);
-	else if (strcmp(l->service, l->configured_port) != 0)
-		tend_log(srv, TEND_LOG_NOTICE, "Bound to %s port %s on %s (port %s was asked for)",
-		    l->proto_upper, l->service, l->host, l->configured_port);
-	else
-		tend_log(srv, TEND_LOG_NOTICE, "Bound to %s port %s on %s", l->proto_upper, l->service,
-		    l->host);
-}
-
-/* Opens the endpoints from `first` to before `end`, which share a port; all of them or none. */
 static int
-open_together(struct tend_server *srv, size_t first, size_t end)
+bind_endpoints(struct tend_server *srv)
 {
-	size_t i;
-	int r = 0;
-
-	for (i = first; r == 0 && i < end; i++) {
-		struct listener *l = &srv->listeners[i];
-
-		r = listener_open(l, &srv->endpoints.list[i], i > first ? l - 1 : NULL, &srv->error);
-		if (r < 0)
-			while (i-- > first)
-				listener_close(&srv->listeners[i]);
-	}
-	return r;
-}
-
-/*
- * One endpoint and those that take its port. The kernel chose the port for the first alone: another
- * process may have it on the second's address, and then a new choice is made.
- */
-static int
-bind_request(struct tend_server *srv, size_t first)
-{
-	const struct endpoint *list = srv->endpoints.list;
-	size_t i, end = first + 1;
-	int tries, r = -EADDRINUSE;
-
-	while (end < srv->endpoints.count && list[end].shares_port)
-		end++;
-	for (i = first; i < end; i++)
-		log_binding(srv, &list[i]);
-	for (tries = end > first + 1 ? SHARED_PORT_TRIES : 1; r == -EADDRINUSE && tries > 0; tries--)
-		r = open_together(srv, first, end);
-	if (r < 0)
-		return r;
-	error_clear(&srv->error);
-	for (i = first; i < end; i++) {
-		if (srv->settings.value.defer_accept)
-			listener_defer(&srv->listeners[i], DEFER_SECONDS);
-		log_bound(srv, &srv->listeners[i]);
-	}
-	srv->listener_count = end;
-	return 0;
-}
-
-static int
-bind_all(struct tend_server *srv)
-{
-	int r = 0;
-
-	if (is_inet(srv))
-		return 0;
-	srv->listeners = calloc(srv->endpoints.count, sizeof(*srv->listeners));
-	if (srv->listeners == NULL)
-		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	while (r == 0 && srv->listener_count < srv->endpoints.count)
-		r = bind_request(srv, srv->listener_count);
-	srv->bound = true;
-	return r;
+	return is_inet(srv) ? 0 : lifecycle_bind(srv);
 }
 
 /* What the new identity must be able to open or remove later (NS-DMN-12). */
@@ -490,7 +413,7 @@ give_files(struct tend_server *srv)
 	for (i = 0; r == 0 && i < srv->listener_count; i++) {
 		const struct listener *l = &srv->listeners[i];
 
-		if (l->addr.u.any.sa_family == AF_UNIX && l->addr.u.un.sun_path[0] != '\0')
+		if (!l->passed && l->addr.u.any.sa_family == AF_UNIX && l->addr.u.un.sun_path[0] != '\0')
 			r = identity_give(id, l->service, &srv->error);
 	}
 	/* Not the pid file: who can write it chooses whom a stop script of root's will kill. It is
@@ -538,6 +461,8 @@ drop_privileges(struct tend_server *srv)
 	log_identity(srv);
 	r = privileges_drop(&srv->identity, &srv->error);
 	srv->requests = 0;
+	if (r == 0)
+		restart_announce(srv);
 	return r;
 }
 
@@ -572,13 +497,24 @@ get_ready(struct tend_server *srv)
 	if (srv->log.path != NULL)
 		stderr_to_log(srv);
 	daemonize_ready(&srv->daemon);
+	if (!inherit_is_pending(srv))
+		supervise_ready(srv, "Serving");
+	/* Who has a master settles when its children can take the place of the old ones. */
+	if (!(srv->personality->traits & PERSONALITY_FORKS))
+		inherit_settle(srv);
 	return 0;
 }
 
 static int
 loop(struct tend_server *srv)
 {
-	return srv->personality->loop(srv);
+	int r = srv->personality->loop(srv);
+
+	while (r == 0 && restart_is_due(srv)) {
+		restart_execute(srv);
+		r = srv->personality->loop(srv);
+	}
+	return r;
 }
 
 #define HOOK(name) offsetof(struct tend_hooks, name)
@@ -596,7 +532,7 @@ static const struct phase {
 	{ write_pid_file, HOOK(configured) },
 	{ announce, NO_HOOK },
 	{ find_endpoints, NO_HOOK },
-	{ bind_all, HOOK(bound) },
+	{ bind_endpoints, HOOK(bound) },
 	{ control_open, NO_HOOK },
 	{ drop_privileges, NO_HOOK },
 	{ open_personality, HOOK(ready) },
@@ -628,25 +564,7 @@ lifecycle_begin_close(struct tend_server *srv)
 	if (!srv->end_untold)
 		hook_parent(srv, srv->hooks->stopping);
 	tend_log(srv, TEND_LOG_NOTICE, "Server closing!");
-}
-
-void
-lifecycle_close_listeners(struct tend_server *srv)
-{
-	size_t i;
-
-	for (i = 0; i < srv->listener_count; i++) {
-		struct listener *l = &srv->listeners[i];
-		int r = listener_unlink(l);
-
-		if (r < 0 && l->owner == getpid())
-			tend_log(srv, TEND_LOG_WARNING, "Cannot remove the socket file %s: %s", l->service,
-			    error_reason(r));
-		listener_close(l);
-	}
-	free(srv->listeners);
-	srv->listeners = NULL;
-	srv->listener_count = 0;
+	supervise_stopping(srv);
 }
 
 static void
@@ -659,6 +577,8 @@ close_all(struct tend_server *srv)
 		hook_parent(srv, srv->hooks->children_gone);
 	close_personality(srv);
 	lookup_close(srv);
+	restart_close(srv);
+	inherit_close(srv);
 	/* Before the pid file: a script that starts the next server when it is gone finds the ports
 	   free. */
 	lifecycle_close_listeners(srv);
@@ -668,6 +588,7 @@ close_all(struct tend_server *srv)
 	pidfile_close(&srv->pidfile);
 	endpoints_done(&srv->endpoints);
 	conn_done(&srv->seat.conn);
+	supervise_close(srv);
 	if (srv->loop != NULL) {
 		signals_close(srv);
 		tend_loop_free(srv->loop);
@@ -713,11 +634,15 @@ lifecycle_run(struct tend_server *srv)
 	srv->caller_told = false;
 	srv->listeners_gone = false;
 	srv->parent = getpid();
+	inherit_receive(srv);
+	r = supervise_receive(srv);
 	for (i = 0; r == 0 && !is_over(srv) && i < sizeof(phases) / sizeof(phases[0]); i++) {
 		r = phases[i].enter(srv);
 		if (r == 0)
 			r = run_hook_at(srv, phases[i].hook);
 	}
+	if (r < 0 && srv->stop == STOP_NOT)
+		inherit_go_back(srv, srv->error.text);
 	if (r < 0)
 		server_fatal(srv);
 	close_all(srv);

@@ -19,6 +19,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/status.h"
 
 /* ---- opening and closing ---- */
@@ -75,7 +76,9 @@ open_for_workers(struct tend_server *srv)
 		r = tend_watch_start(srv->loop, &m->wake, r, TEND_READ);
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot watch the board: %s", error_reason(r));
-	if (pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
+	board_await(srv->board, inherit_is_pending(srv));
+	/* One for all generations: none of them is to think that its parent is gone. */
+	if (!inherit_lifeline(srv, m->lifeline) && pipe2(m->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
 		return server_fail(srv, EX_OSERR, -errno, "cannot make a pipe: %s",
 		    error_reason(-errno));
 	return 0;
@@ -173,6 +176,8 @@ master_count(struct tend_server *srv)
 
 		if (child->kind == TEND_CHILD_DEQUEUE)
 			t.dequeue++;
+		else if (child->slot == CHILD_WITHOUT_SLOT)
+			continue; /* the new generation does not wait for the old one */
 		else if (child->leaving || board_is_leaving(srv->board, child->slot))
 			t.leaving++;
 		else if (board_state(srv->board, child->slot) == SLOT_WAITING)
@@ -301,9 +306,9 @@ int
 master_loop(struct tend_server *srv, master_manage_fn manage)
 {
 	bool ready = false;
-	int r = 0;
+	int r = inherit_children(srv);
 
-	while (r == 0 && srv->stop == STOP_NOT) {
+	while (r == 0 && srv->stop == STOP_NOT && !restart_is_due(srv)) {
 		int64_t now = clock_now(), next;
 
 		next = manage(srv, now);
@@ -316,9 +321,12 @@ master_loop(struct tend_server *srv, master_manage_fn manage)
 		next = earlier(next, idle_if_due(srv, now));
 		next = earlier(next, master_end_stuck(srv, now));
 		next = earlier(next, limits_look_after(srv, now));
+		next = earlier(next, inherit_look(srv, now));
 		master_tell_again(srv, now);
 		r = master_turn_until(srv, next);
 	}
+	if (r == 0 && restart_is_due(srv))
+		return 0;
 	lifecycle_begin_close(srv);
 	lifecycle_close_listeners(srv);
 	if (r == 0 && srv->stop == STOP_GRACEFUL)

@@ -54,7 +54,7 @@ unsigned master_room(const struct tend_server *srv);
  */
 unsigned master_move_limit(struct tend_server *srv, int by);
 
-/* Loops until told to stop and until the last child is gone. */
+/* Loops until told to stop and until the last child is gone, or until restart_is_due(). */
 int  master_loop(struct tend_server *srv, master_manage_fn manage);
 
 /*
@@ -112,6 +112,8 @@ earlier(int64_t a, int64_t b)
 int  master_turn_until(struct tend_server *srv, int64_t when);
 /* What a child said just before it ended: its death is often heard of first. */
 void master_hear_last_words(struct tend_server *srv, const struct child *child);
+/* Asks a child to finish what it does and leave. One of Fork does so by itself. */
+void master_tell_to_retire(struct tend_server *srv, struct child *child, int64_t now);
 /* A worker that was told to retire just before it blocked somewhere is told again. */
 void master_tell_again(struct tend_server *srv, int64_t now);
 /* QUIT: waits for children to finish their clients, for as long as graceful_timeout allows. */

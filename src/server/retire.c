@@ -9,6 +9,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/master.h"
+#include "server/restart.h"
 
 /* A child that ends sooner than this, without a client, "died young". */
 #define CHILD_YOUNG (1 * CLOCK_SECOND)
@@ -17,14 +18,26 @@
 
 /* ---- retiring children ---- */
 
-static void
-tell_to_retire(struct tend_server *srv, struct child *child, int64_t now)
+void
+master_tell_to_retire(struct tend_server *srv, struct child *child, int64_t now)
 {
 	/* HUP alone may be anybody's; the board says that it is ours. */
-	board_ask_to_retire(srv->board, child->slot);
+	if (child->slot != CHILD_WITHOUT_SLOT)
+		board_ask_to_retire(srv->board, child->slot);
+	if (!child->leaving)
+		child->retired = now;
 	child->leaving = true;
 	child->told = now;
-	kill(child->pid, SIGHUP);
+	if (child->kind == TEND_CHILD_WORKER)
+		kill(child->pid, SIGHUP);
+}
+
+/* What a child of an earlier image does is not known. */
+static bool
+may_wait(const struct tend_server *srv, const struct child *child)
+{
+	return child->slot == CHILD_WITHOUT_SLOT ||
+	    board_state(srv->board, child->slot) == SLOT_WAITING;
 }
 
 static unsigned
@@ -38,9 +51,10 @@ retire_those(struct tend_server *srv, unsigned n, enum slot_state state, int64_t
 		struct child *child = &kids->list[i];
 
 		if (child->kind != TEND_CHILD_WORKER || child->leaving ||
+		    child->slot == CHILD_WITHOUT_SLOT ||
 		    board_state(srv->board, child->slot) != state)
 			continue;
-		tell_to_retire(srv, child, now);
+		master_tell_to_retire(srv, child, now);
 		told++;
 	}
 	return told;
@@ -70,9 +84,8 @@ master_tell_again(struct tend_server *srv, int64_t now)
 	for (i = 0; i < kids->count; i++) {
 		struct child *child = &kids->list[i];
 
-		if (child->leaving && now - child->told >= TELL_AGAIN &&
-		    board_state(srv->board, child->slot) == SLOT_WAITING)
-			tell_to_retire(srv, child, now);
+		if (child->leaving && now - child->told >= TELL_AGAIN && may_wait(srv, child))
+			master_tell_to_retire(srv, child, now);
 	}
 }
 
@@ -99,13 +112,15 @@ judge_death(struct tend_server *srv, const struct child *child)
 	int64_t now = clock_now();
 	bool young = now - child->started < CHILD_YOUNG;
 
-	if (srv->stop != STOP_NOT || child->kind != TEND_CHILD_WORKER || child->leaving)
+	if (srv->stop != STOP_NOT || child->kind != TEND_CHILD_WORKER || child->leaving ||
+	    child->slot == CHILD_WITHOUT_SLOT)
 		return;
 	/* Whatever its status: one that comes and goes without a client serves nobody. */
 	if (!young || board_served_by(srv->board, child->slot) > 0) {
 		backoff_succeeded(b);
 	} else {
 		backoff_failed(b, now);
+		inherit_worker_fell(srv);
 		if (b->until == now + b->pause)
 			tend_log(srv, TEND_LOG_WARNING,
 			    "Workers die as soon as they start; the next starts in %.1f s",
@@ -125,7 +140,7 @@ count_end(struct tend_server *srv, const struct child *child, int status)
 	else
 		ends->order++;
 	/* One that was killed left its client there, for the next to have the slot. */
-	if (srv->ledger != NULL)
+	if (srv->ledger != NULL && child->slot != CHILD_WITHOUT_SLOT)
 		ledger_show(srv->ledger, child->slot, NULL);
 }
 
@@ -143,8 +158,10 @@ forget(struct tend_server *srv, struct child *child, int status)
 	/* It may have been killed after it marked us as woken and before it woke us. */
 	if (WIFSIGNALED(status))
 		board_woken(srv->board);
-	limits_reclaim(srv, child->slot);
-	board_release(srv->board, child->slot);
+	if (child->slot != CHILD_WITHOUT_SLOT) {
+		limits_reclaim(srv, child->slot);
+		board_release(srv->board, child->slot);
+	}
 	children_remove(&m->children, child);
 	m->busy_turn = true;
 	hook_child_died(srv, pid, status);
@@ -156,6 +173,8 @@ bury(struct tend_server *srv, pid_t pid, int status)
 	struct master *m = srv->master;
 	struct child *child = m != NULL ? children_find(&m->children, pid) : NULL;
 
+	if (restart_child_ended(srv, pid, status))
+		return;
 	if (child == NULL) {
 		hook_stranger_died(srv, pid, status);
 		return;
@@ -211,6 +230,7 @@ master_reap(struct tend_server *srv)
 	int status;
 	pid_t pid;
 
+	restart_reap(srv);
 	if (srv->policy.leave_strangers) {
 		reap_ours(srv);
 		return;
@@ -323,7 +343,7 @@ master_stop_gracefully(struct tend_server *srv)
 	tend_log(srv, TEND_LOG_INFO, "Stopping gracefully: waiting for %zu children", kids->count);
 	for (i = 0; i < kids->count; i++)
 		if (kids->list[i].kind == TEND_CHILD_WORKER)
-			tell_to_retire(srv, &kids->list[i], now);
+			master_tell_to_retire(srv, &kids->list[i], now);
 	r = wait_for_children(srv, time_limit(limit), STOP_NOW);
 	if (r == 0 && kids->count > 0 && srv->stop < STOP_NOW) {
 		tend_log(srv, TEND_LOG_WARNING,
@@ -376,8 +396,9 @@ leave_behind(struct tend_server *srv)
 	while (i-- > 0) {
 		struct child *child = &kids->list[i];
 
-		if (child->kind == TEND_CHILD_DEQUEUE ||
-		    board_state(srv->board, child->slot) != SLOT_BUSY)
+		/* One of an earlier image was told to end, and is there because it serves. */
+		if (child->kind == TEND_CHILD_DEQUEUE || (child->slot != CHILD_WITHOUT_SLOT &&
+		        board_state(srv->board, child->slot) != SLOT_BUSY))
 			continue;
 		children_remove(kids, child);
 		left++;

@@ -8,11 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "config/file.h"
 #include "server/child.h"
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/server.h"
+#include "server/supervise.h"
 
 /* ---- errors ---- */
 
@@ -126,7 +129,7 @@ tend_server_new(const struct tend_service *service)
 	pidfile_init(&srv->pidfile);
 	daemonize_init(&srv->daemon);
 	conn_init(&srv->seat.conn);
-	if (srv->name == NULL) {
+	if (restart_init(srv) < 0 || supervise_init(srv) < 0 || srv->name == NULL) {
 		tend_server_free(srv);
 		return NULL;
 	}
@@ -145,6 +148,8 @@ tend_server_free(struct tend_server *srv)
 	endpoints_done(&srv->endpoints);
 	options_free(srv->options);
 	logger_done(&srv->log);
+	restart_done(srv);
+	supervise_done(srv);
 	free(srv->name);
 	free(srv);
 }
@@ -164,6 +169,23 @@ run_configure_hook(struct tend_server *srv)
 	srv->in_configure_hook = true;
 	r = hook_start(srv, srv->hooks->configure);
 	srv->in_configure_hook = false;
+	return r;
+}
+
+/* After a return to this image, what it was configured with and not what the file says now. */
+static int
+read_conf_file(struct tend_server *srv, const char *path)
+{
+	int kept = inherit_conf(srv, path), r;
+
+	if (kept >= 0)
+		r = conf_read(srv->options, kept, path, srv->strict, &srv->error);
+	else
+		r = options_from_file(srv->options, path, srv->strict, &srv->error);
+	if (kept >= 0)
+		close(kept);
+	else if (r == 0)
+		restart_remember_conf(srv, path);
 	return r;
 }
 
@@ -192,7 +214,7 @@ read_sources(struct tend_server *srv, int argc, char **argv)
 	if (file != NULL && file[0] != '\0') {
 		char *path = strdup(file);
 
-		r = path != NULL ? options_from_file(o, path, srv->strict, e) : -ENOMEM;
+		r = path != NULL ? read_conf_file(srv, path) : -ENOMEM;
 		free(path);
 	}
 	return r;
@@ -217,6 +239,8 @@ tend_server_configure(struct tend_server *srv, int argc, char **argv)
 	if (r == 0)
 		r = lifecycle_check(srv);
 	srv->configured = r == 0;
+	if (r < 0 && reexec_is_trial())
+		reexec_answer(srv->error.text);
 	if (r < 0 && srv->hooks->fatal != NULL)
 		srv->hooks->fatal(srv, srv->error.text);
 	return r;
@@ -235,6 +259,8 @@ tend_server_run(struct tend_server *srv)
 		                                 "tend_server_run() without tend_server_configure()");
 	if (srv->running)
 		return server_fail(srv, EX_SOFTWARE, -EBUSY, "the server is running");
+	if (reexec_is_trial())
+		restart_answer(srv);
 	srv->running = true;
 	error_clear(&srv->error);
 	/* Told to stop in the hook `configure`: there is nothing to begin (NW-20). */

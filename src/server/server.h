@@ -31,6 +31,8 @@ struct master;
 struct personality;
 struct resolver;
 struct sources;
+struct restart;
+struct supervise;
 
 /* Which of the server's processes this is. Hooks are checked against it. */
 enum role {
@@ -154,6 +156,12 @@ struct tend_server {
 	bool                      end_untold; /* or has not: no hook tells of this end */
 	bool                      caller_told; /* of the error: main() need not say it again */
 
+	/* restart.c, inherit.c */
+	struct restart *restart;
+
+	/* supervise.c */
+	struct supervise *supervise;
+
 	/* signals.c */
 	struct tend_signal signals[SERVER_SIGNALS_MAX];
 	size_t             signal_count;
@@ -188,6 +196,11 @@ int lifecycle_run(struct tend_server *srv);
 /* The first step of every end: the hook `stopping` and the closing line, once. */
 void lifecycle_begin_close(struct tend_server *srv);
 
+/* ---- bind.c ---- */
+
+/* Makes a listener of each endpoint, or ends with a sentence. */
+int lifecycle_bind(struct tend_server *srv);
+
 /* Closes the listeners: new clients are refused from now on, or taken by a successor. */
 void lifecycle_close_listeners(struct tend_server *srv);
 
@@ -201,6 +214,9 @@ void signals_announce_passthrough(struct tend_server *srv);
 int signals_open_worker(struct tend_server *srv);
 /* Parent: dispositions as they were before. */
 void signals_close(struct tend_server *srv);
+/* Before another image is executed, all signals blocked: those that came but were not delivered yet
+   wait for it. */
+void signals_keep(struct tend_server *srv);
 /* In a child, all signals blocked: nothing of the parent's handling is left. */
 void signals_reset_child(const struct tend_server *srv, bool will_hear);
 /* Of TERM and INT the second ends the process at once, for those who have no master. */

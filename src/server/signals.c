@@ -13,6 +13,7 @@
 #include "server/hooks.h"
 #include "server/master.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/server.h"
 
 /* ---- names ---- */
@@ -91,11 +92,8 @@ restart(struct tend_server *srv, int signo)
 		hook_signal(srv, signo);
 		return;
 	}
-	if (srv->personality->traits & PERSONALITY_NO_BIND)
-		return;
-	tend_log(srv, TEND_LOG_WARNING,
-	    "Signal HUP: this build cannot restart in place; going on with the old configuration");
-	hook_signal(srv, signo);
+	if (!(srv->personality->traits & PERSONALITY_NO_BIND))
+		server_restart(srv, RESTART_RELOAD);
 }
 
 /* A worker that is told to retire finishes the client it has (NS-SIG-20, -23). */
@@ -297,6 +295,19 @@ signals_close(struct tend_server *srv)
 	for (i = 0; i < srv->signal_count; i++)
 		tend_signal_stop(&srv->signals[i]);
 	srv->signal_count = 0;
+}
+
+void
+signals_keep(struct tend_server *srv)
+{
+	size_t i;
+
+	if (srv->loop == NULL)
+		return;
+	loop_signals_collect(srv->loop);
+	for (i = 0; i < srv->signal_count; i++)
+		if (loop_signal_pending(srv->loop, srv->signals[i].signo))
+			kill(getpid(), srv->signals[i].signo);
 }
 
 void

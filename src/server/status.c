@@ -177,9 +177,17 @@ count_children(struct tend_server *srv, struct status *s)
 	s->busy = t.busy;
 	s->leaving = t.leaving;
 	s->dequeue = t.dequeue;
-	for (i = 0; i < kids->count; i++)
-		if (kids->list[i].kind != TEND_CHILD_DEQUEUE)
-			s->active += board_clients_of(srv->board, kids->list[i].slot);
+	for (i = 0; i < kids->count; i++) {
+		const struct child *child = &kids->list[i];
+
+		if (child->kind == TEND_CHILD_DEQUEUE)
+			continue;
+		/* Of an earlier image: it finishes, and how many clients it has is not known. */
+		if (child->slot == CHILD_WITHOUT_SLOT)
+			s->leaving++;
+		else
+			s->active += board_clients_of(srv->board, child->slot);
+	}
 }
 
 static const char *
@@ -231,7 +239,7 @@ kind_of(const struct child *child)
 static const char *
 state_of(struct tend_server *srv, const struct child *child)
 {
-	if (child->leaving)
+	if (child->leaving || child->slot == CHILD_WITHOUT_SLOT)
 		return "leaving";
 	switch (board_state(srv->board, child->slot)) {
 	case SLOT_WAITING:
@@ -267,10 +275,13 @@ status_child(struct tend_server *srv, size_t i, struct status_child *into)
 		.kind = kind_of(child),
 		.state = state_of(srv, child),
 		.age = seconds_since(child->started),
-		.since = seconds_since(board_since(srv->board, child->slot)),
-		.clients = board_clients_of(srv->board, child->slot),
-		.served = board_served_by(srv->board, child->slot),
 	};
+	/* Of an earlier image no more is known; its age counts from the restart. */
+	if (child->slot == CHILD_WITHOUT_SLOT)
+		return true;
+	into->since = seconds_since(board_since(srv->board, child->slot));
+	into->clients = board_clients_of(srv->board, child->slot);
+	into->served = board_served_by(srv->board, child->slot);
 	if (into->clients > 0 && srv->ledger != NULL &&
 	    ledger_client(srv->ledger, child->slot, &client))
 		unpack(&client, into->client);

@@ -137,6 +137,10 @@ class Storm:
     def runs(self):
         return self.popen.poll() is None
 
+    def stop(self):
+        """No new clients from now on."""
+        self.popen.terminate()
+
     def result(self):
         """Waits for the end; what became of the connections."""
         try:

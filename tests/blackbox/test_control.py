@@ -459,7 +459,7 @@ def test_stop_is_answered_before_it_happens(watched):
 def test_reload_is_what_the_signal_is(pool):
     assert ctl(pool, 'reload').returncode == 0
     pool.wait_log(r'Control: uid \d+, pid \d+: reload')
-    pool.wait_log(r'HUP')
+    pool.wait_log(r'Restarted: ')
 
 
 def test_reopen_follows_a_rotated_log(start, directory):

@@ -74,7 +74,7 @@ setup(void **state)
 	snprintf(path, sizeof(path), "%s/desk", directory);
 	asked = 0;
 	admitted = true;
-	return addr_set_path(&where.addr, path) < 0 ? -1 : desk_open(&desk, &where, NULL);
+	return addr_set_path(&where.addr, path) < 0 ? -1 : desk_open(&desk, &where, -1, NULL);
 }
 
 static int

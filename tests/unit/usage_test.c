@@ -236,7 +236,7 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(source_prefix_v4), MEMBER(source_prefix_v6), MEMBER(limit_exempt),
 		MEMBER(limit_report), MEMBER(log_format), MEMBER(syslog_ident),
 		MEMBER(syslog_logopt), MEMBER(syslog_facility), MEMBER(syslog_logsock),
-		MEMBER(control), MEMBER(metrics), MEMBER(lookup_timeout),
+		MEMBER(control), MEMBER(metrics), MEMBER(lookup_timeout), MEMBER(notify_fd),
 	};
 #undef MEMBER
 	size_t with_member = 0, i, n;

@@ -14,6 +14,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/personality.h"
+#include "server/restart.h"
 #include "server/serve.h"
 
 struct gate {
@@ -268,7 +269,13 @@ open_fork(struct tend_server *srv)
 static int
 loop(struct tend_server *srv)
 {
-	return master_loop(srv, manage);
+	const struct door *door = srv->personality_state;
+	int r = master_loop(srv, manage);
+
+	/* Refused clients whose farewell is still on its way would be cut off by what follows. */
+	while (r == 0 && restart_is_due(srv) && door->drains != NULL && drains_active(door->drains) > 0)
+		r = master_turn_until(srv, CLOCK_NEVER);
+	return r;
 }
 
 static void
