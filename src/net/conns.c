@@ -3,6 +3,7 @@
  * of the turn, warm buffers for those that have something to say, and the end of them all.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "net/evented.h"
 
@@ -64,6 +65,34 @@ conns_shed(struct conns *all, struct tend_conn *c)
 	shed(&all->spare_out, &c->out);
 }
 
+/* ---- who holds up the others ---- */
+
+/* A clock that ticks every few milliseconds, and costs as many nanoseconds. */
+static int64_t
+coarse_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec;
+}
+
+int64_t
+conns_clock(const struct conns *all)
+{
+	return all->stall > 0 ? coarse_now() : 0;
+}
+
+void
+conns_took(struct evented *m, int64_t begun)
+{
+	struct conns *all = evented_mood_of(&m->c)->conns;
+	int64_t took = all->stall > 0 ? coarse_now() - begun : 0;
+
+	if (took >= all->stall && all->stall > 0)
+		all->stalled(&m->c, took);
+}
+
 /* ---- the end of the turn ---- */
 
 void
@@ -96,11 +125,18 @@ attend(struct tend_later *later)
 {
 	struct conns *all = later->data;
 	struct evented *m = take_due(all), *next;
+	int64_t begun;
 
 	for (; m != NULL; m = next) {
 		next = m->next_due;
 		m->is_due = false;
+		if (m->phase == EVENTED_DEAD) {
+			evented_free(m);
+			continue;
+		}
+		begun = conns_clock(all);
 		evented_due(m);
+		conns_took(m, begun);
 	}
 }
 

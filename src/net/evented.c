@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Input that nobody reads is taken out of the kernel, where it would be reported again and again, up
@@ -426,6 +425,7 @@ static void
 time_is_up(struct tend_timer *t)
 {
 	struct evented *m = t->data;
+	int64_t begun = conns_clock(conns(m));
 
 	m->armed = false;
 	if (m->phase >= EVENTED_AWAITED)
@@ -434,6 +434,7 @@ time_is_up(struct tend_timer *t)
 		be_silent(m);
 	else
 		evented_arm(m);
+	conns_took(m, begun);
 }
 
 /* ---- phases ---- */
@@ -580,28 +581,17 @@ static void (*const happen[])(struct evented *m, unsigned events) = {
 	[EVENTED_DEAD] = happen_to_held,
 };
 
-/* A clock that ticks every few milliseconds, and costs as many nanoseconds. */
-static int64_t
-coarse_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec;
-}
-
 void
 evented_event(struct tend_watch *w, unsigned events)
 {
 	struct evented *m = w->data;
 	struct conns *all = conns(m);
-	int64_t begun = all->stall > 0 ? coarse_now() : 0, took;
+	int64_t begun = conns_clock(all);
 
 	happen[m->phase](m, events);
 	if (m->phase < EVENTED_AWAITED)
 		evented_settle(m);
-	if (all->stall > 0 && (took = coarse_now() - begun) >= all->stall)
-		all->stalled(&m->c, took);
+	conns_took(m, begun);
 }
 
 /* ---- after whatever happened ---- */
@@ -677,10 +667,6 @@ deliver_again(struct evented *m)
 void
 evented_due(struct evented *m)
 {
-	if (m->phase == EVENTED_DEAD) {
-		evented_free(m);
-		return;
-	}
 	if (m->phase >= EVENTED_AWAITED) {
 		evented_fiber_due(m);
 		return;

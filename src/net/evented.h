@@ -147,6 +147,10 @@ struct tend_conn *conns_first(struct evented_mood *mood);
 /* At the end of the turn something is to be done for it. */
 void conns_attend(struct evented *m);
 
+/* Around whatever may run a handler: who takes longer than `stall` is told of. */
+int64_t conns_clock(const struct conns *all);
+void    conns_took(struct evented *m, int64_t begun);
+
 /* ---- a connection ---- */
 
 /* Fills in the functions of a mood; limits, server and the rest are the caller's. */

@@ -15,11 +15,13 @@
 /* "10 000 idle connections: at most 400 bytes each of user memory." */
 #define IDLE_MOST 400
 
+#ifndef SANITIZED
 static size_t
 in_use(void)
 {
 	return mallinfo2().uordblks;
 }
+#endif
 
 /* So many as there are descriptors for, each of which has said something and been answered. */
 static void

@@ -217,6 +217,7 @@ take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *
 	struct evented *m;
 	uint32_t place;
 	enum tend_refusal why = limits_enter(srv, peer, &place);
+	int64_t begun;
 	int r;
 
 	if (why != TEND_REFUSAL_NONE) {
@@ -232,12 +233,14 @@ take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *
 	}
 	m->c.place = place;
 	client_came(crowd);
+	begun = conns_clock(crowd->mood.conns);
 	if (crowd->mood.fibers != NULL && srv->settings.value.defer_accept)
 		evented_await(m);
 	else if (crowd->mood.fibers != NULL)
 		start_fiber(crowd, m);
 	else
 		start_evented(m);
+	conns_took(m, begun);
 }
 
 static bool
