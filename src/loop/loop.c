@@ -116,11 +116,36 @@ tend_loop_new(const char *name)
 	return loop;
 }
 
+void
+tenant_add(struct tend_loop *loop, struct tenant *t, bool hears)
+{
+	struct tenant **place = &loop->tenants;
+
+	while (!hears && *place != NULL)
+		place = &(*place)->next;
+	t->next = *place;
+	*place = t;
+}
+
+struct tenant *
+tenant_find(const struct tend_loop *loop, void (*quiet)(struct tenant *t))
+{
+	struct tenant *t = loop->tenants;
+
+	while (t != NULL && t->quiet != quiet)
+		t = t->next;
+	return t;
+}
+
 static void
 destroy(struct tend_loop *loop)
 {
-	if (loop->tenant != NULL)
-		loop->tenant->free(loop->tenant);
+	struct tenant *t;
+
+	while ((t = loop->tenants) != NULL) {
+		loop->tenants = t->next;
+		t->free(t);
+	}
 	loop->poller->close(loop);
 	free(loop->poller_state);
 	free(loop->slots);
@@ -131,10 +156,12 @@ destroy(struct tend_loop *loop)
 void
 tend_loop_free(struct tend_loop *loop)
 {
+	struct tenant *t;
+
 	if (loop == NULL || loop->doomed)
 		return;
-	if (loop->tenant != NULL)
-		loop->tenant->quiet(loop->tenant);
+	for (t = loop->tenants; t != NULL; t = t->next)
+		t->quiet(t);
 	child_watches_done(loop);
 	signals_done(loop);
 	later_done(loop);

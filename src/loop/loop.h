@@ -51,6 +51,12 @@ void watch_drop(struct tend_watch *w);
 /* Is this descriptor watched? */
 bool watch_is_on(const struct tend_loop *loop, int fd);
 
+/*
+ * The error that was told of has been taken off the socket: the next one is news. The poller cannot
+ * see that there was none in between.
+ */
+void watch_forget_told(struct tend_watch *w);
+
 /* The first watch from descriptor `*fd` on whose callback is `fn`, and its descriptor; or NULL. */
 struct tend_watch *watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd);
 
@@ -59,9 +65,15 @@ struct tend_watch *watch_find(const struct tend_loop *loop, tend_watch_fn fn, in
  * nothing of the loop runs any more.
  */
 struct tenant {
+	struct tenant *next;
 	void (*quiet)(struct tenant *t);
 	void (*free)(struct tenant *t);
 };
+
+/* `hears`: its `free` calls hooks, which may use what others have. Freed before those that call nobody. */
+void tenant_add(struct tend_loop *loop, struct tenant *t, bool hears);
+/* The one of a kind, which its function tells; or NULL. */
+struct tenant *tenant_find(const struct tend_loop *loop, void (*quiet)(struct tenant *t));
 
 /* ---- the parts ---- */
 
@@ -143,7 +155,7 @@ struct tend_loop {
 	struct slot    *slots;
 	size_t          slot_count;
 	struct profile *profiles; /* as many; NULL before the first profiling */
-	struct tenant  *tenant;
+	struct tenant  *tenants;
 	size_t          fired_count, fired_at;
 
 	struct tend_link   signals; /* all of them, in the order they were started */

@@ -260,6 +260,13 @@ fresh_events(struct tend_loop *loop, struct slot *slot, int fd, unsigned events)
 	return fresh;
 }
 
+void
+watch_forget_told(struct tend_watch *w)
+{
+	if (w->loop != NULL)
+		w->loop->slots[w->fd].told = 0;
+}
+
 static void
 dispatch(struct tend_loop *loop, const struct fired *f)
 {

@@ -187,9 +187,15 @@ drain(void *data, int fd)
 }
 
 struct conns *
+conns_find(const struct tend_loop *loop)
+{
+	return (struct conns *)tenant_find(loop, quiet);
+}
+
+struct conns *
 conns_of(struct tend_loop *loop)
 {
-	struct conns *all = (struct conns *)loop->tenant;
+	struct conns *all = conns_find(loop);
 
 	if (all != NULL)
 		return all;
@@ -211,6 +217,6 @@ conns_of(struct tend_loop *loop)
 	all->plain->mood.limits = &plain_limits;
 	all->plain->mood.drain = drain;
 	all->plain->mood.data = all;
-	loop->tenant = &all->tenant;
+	tenant_add(loop, &all->tenant, true);
 	return all;
 }

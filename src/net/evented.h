@@ -136,6 +136,8 @@ extern const struct listener socket_listener;
 
 /* Of this loop, made when first asked for; go with it. NULL: out of memory. */
 struct conns *conns_of(struct tend_loop *loop);
+/* NULL: there have been none. */
+struct conns *conns_find(const struct tend_loop *loop);
 
 /* Gives an idle connection's buffers back, and lends it warm ones. */
 void conns_shed(struct conns *all, struct tend_conn *c);

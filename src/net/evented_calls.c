@@ -263,7 +263,7 @@ find_from(struct tend_loop *loop, int fd, const struct conn_mood *mood)
 struct tend_conn *
 tend_loop_conn_first(struct tend_loop *loop)
 {
-	struct conns *all = (struct conns *)loop->tenant;
+	struct conns *all = conns_find(loop);
 
 	return all != NULL ? find_from(loop, 0, &all->plain->mood) : NULL;
 }
