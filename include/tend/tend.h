@@ -24,6 +24,7 @@
 #include <tend/options.h>
 #include <tend/conn.h>
 #include <tend/evented.h>
+#include <tend/datagram.h>
 #include <tend/service.h>
 #include <tend/server.h>
 

@@ -39,6 +39,8 @@ struct transport {
 
 extern const struct transport transport_tcp;
 extern const struct transport transport_unix;
+extern const struct transport transport_udp;
+extern const struct transport transport_unixdgram;
 
 /* By the name of a protocol, any case; NULL: unknown, or not in this build. */
 const struct transport *transport_find(const char *proto);

@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 import signal
+import socket
+import subprocess
 import threading
 from datetime import datetime
 
@@ -427,3 +429,25 @@ def test_ticker_beats_for_everybody(start):
         one.send_line('of no interest')
         assert int(one.recv_line()) > first
     assert server.stop() == 0
+
+
+# ---- udp_echo ----
+
+@pytest.mark.parametrize('where', ['127.0.0.1:0', '[::1]:0', '0.0.0.0:0'])
+def test_udp_echo_sends_back_each_datagram(where):
+    """MX-62, MX-63, MX-65"""
+    with subprocess.Popen([example('udp_echo'), where], stdout=subprocess.PIPE, text=True) as echo:
+        try:
+            host, port = echo.stdout.readline().strip().rsplit(':', 1)
+            family = socket.AF_INET6 if '[' in where else socket.AF_INET
+            host = '127.0.0.2' if host == '0.0.0.0' else host.strip('[]')
+            with socket.socket(family, socket.SOCK_DGRAM) as c:
+                c.settimeout(tend.DEADLINE)
+                c.connect((host, int(port)))
+                for data in (b'hello', b'', b'x' * 65507):
+                    c.send(data)
+                    assert c.recv(65536) == data
+        finally:
+            echo.terminate()
+        assert echo.stdout.readline() == '3 received, 3 sent\n'
+        assert echo.wait(tend.DEADLINE) == 0
