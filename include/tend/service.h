@@ -69,7 +69,8 @@ struct tend_hooks {
 	void (*tls_failed)(struct tend_conn *c, const char *reason);
 	/* The work, written with blocking calls. */
 	void (*process)(struct tend_conn *c);
-	/* The work for one datagram. */
+	/* The work for one datagram (Multiplex), whose connection `c` is: what is written leaves as one
+	   datagram to its sender. Waits for nothing; `data` is valid until it returns. NULL: `process`. */
 	void (*datagram)(struct tend_conn *c, const void *data, size_t size);
 	/* The work, evented (Multiplex). */
 	void (*readable)(struct tend_conn *c);

@@ -40,8 +40,8 @@
 	.type = TEND_OPTION_TEXT, .flags = ROW_IGNORED, .code = ROW_NOWHERE,                  \
 	.setting = ROW_NOWHERE, .reason = (note)
 
-#define NO_UDP "UDP is not part of this build"
-#define NO_DATAGRAM "Unix datagram sockets are not part of this build"
+#define NO_UDP "options of datagram sockets are not part of this build"
+#define NO_DATAGRAM "a type of Unix sockets is not part of this build; proto unixdgram is"
 #define NO_LOG4PERL                                                                           \
 	"logging through Log4perl is not part of this build; a program may take its lines "    \
 	"with the hook `log`"

@@ -245,10 +245,14 @@ detach(struct tend_conn *c, bool lives_on)
 static void
 close_now(struct tend_conn *c)
 {
+	int fd;
+
 	if (c->transport->done != NULL)
 		c->transport->done(c);
 	/* EINTR too means closed on Linux; a second close could hit somebody else's descriptor. */
-	close(detach(c, false));
+	fd = detach(c, false);
+	if (fd >= 0)
+		close(fd);
 }
 
 void
@@ -282,7 +286,8 @@ client_may_be_sending(struct tend_conn *c)
 	ssize_t n;
 	int tries = 4;
 
-	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0)
+	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0 ||
+	    (c->transport->traits & TRANSPORT_DATAGRAM))
 		return false;
 	if (c->unread || buf_length(&c->in) > c->taken)
 		return true;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "net/datagram_batch.h"
 
 #define LOCK_TRIES 50
 #define LOCK_PAUSE 20000000L /* nanoseconds */
@@ -287,6 +288,9 @@ set_options(const struct listener *l)
 	 */
 	if (code == 0 && !is_datagram(l))
 		code = set_option(l, IPPROTO_TCP, TCP_NODELAY, 1);
+	/* Before anything can come: for what came earlier the system does not know it any more. */
+	if (code == 0 && is_datagram(l) && addr_is_wildcard(&l->addr))
+		packet_info_ask(l->fd, family);
 	return code;
 }
 

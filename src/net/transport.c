@@ -20,8 +20,9 @@ struct row {
 static const struct row rows[] = {
 	{ "tcp", 0, &transport_tcp },
 	{ "unix", TRANSPORT_LOCAL, &transport_unix },
-	{ "udp", TRANSPORT_DATAGRAM, NULL },
-	{ "unixdgram", TRANSPORT_LOCAL | TRANSPORT_DATAGRAM, NULL },
+	{ "udp", TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED, &transport_udp },
+	{ "unixdgram", TRANSPORT_LOCAL | TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED,
+		&transport_unixdgram },
 	{ "tls", TRANSPORT_WRAPPED, NULL },
 	{ "ssl", TRANSPORT_WRAPPED, NULL },
 	{ "ssleay", TRANSPORT_WRAPPED, NULL },
@@ -30,7 +31,7 @@ static const struct row rows[] = {
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
 /* Written out, because it must be static: a test holds it against the rows. */
-#define NAMES "tcp, unix"
+#define NAMES "tcp, unix, udp, unixdgram"
 
 static const struct row *
 row_find(const char *proto)

@@ -169,8 +169,9 @@ check_log(struct tend_server *srv)
 static int
 check_hooks(struct tend_server *srv)
 {
-	if (srv->hooks->process != NULL ||
-	    (srv->hooks->readable != NULL && (srv->personality->traits & PERSONALITY_EVENTED)))
+	/* Whether `datagram` will do for all endpoints is seen when they are known. */
+	if (srv->hooks->process != NULL || ((srv->personality->traits & PERSONALITY_EVENTED) &&
+	        (srv->hooks->readable != NULL || srv->hooks->datagram != NULL)))
 		return 0;
 	return server_fail(srv, EX_SOFTWARE, -EINVAL,
 	    "the service %s has no hook `process`, which server_type %s needs", srv->name,
@@ -369,6 +370,25 @@ announce(struct tend_server *srv)
 	return 0;
 }
 
+/* Does anybody serve what comes there? */
+static int
+check_endpoint(struct tend_server *srv, const struct endpoint *ep)
+{
+	const struct tend_hooks *h = srv->hooks;
+	const struct transport *t = transport_find(ep->proto);
+	bool datagram = t != NULL && (t->traits & TRANSPORT_DATAGRAM) != 0;
+
+	if (datagram && !(srv->personality->traits & PERSONALITY_EVENTED))
+		return server_fail(srv, EX_CONFIG, -EPROTONOSUPPORT,
+		    "proto %s of port '%s' is served under server_type Multiplex only, and this is %s",
+		    ep->proto, ep->configured_port, srv->personality->name);
+	if (h->process != NULL || (datagram ? h->datagram != NULL : h->readable != NULL))
+		return 0;
+	return server_fail(srv, EX_CONFIG, -EINVAL,
+	    "nobody serves proto %s of port '%s': the service %s has no hook `%s` and no `process`",
+	    ep->proto, ep->configured_port, srv->name, datagram ? "datagram" : "readable");
+}
+
 static int
 resolve(struct tend_server *srv, endpoint_note_fn fn)
 {
@@ -382,12 +402,17 @@ resolve(struct tend_server *srv, endpoint_note_fn fn)
 		.backlog = s->value.listen,
 		.default_port = DEFAULT_PORT,
 	};
+	size_t i;
+	int r;
 
 	/* NS-BND-09 */
 	if (from.listen_at == NULL && s->port.count == 0)
 		from.listen_at = supervise_endpoints(srv);
 	endpoints_done(&srv->endpoints);
-	return endpoints_resolve(&srv->endpoints, &from, fn, srv, &srv->error);
+	r = endpoints_resolve(&srv->endpoints, &from, fn, srv, &srv->error);
+	for (i = 0; r == 0 && i < srv->endpoints.count; i++)
+		r = check_endpoint(srv, &srv->endpoints.list[i]);
+	return r;
 }
 
 static int

@@ -372,6 +372,26 @@ serve_opened(struct tend_server *srv, struct tend_conn *c)
 }
 
 void
+serve_datagram(struct tend_server *srv, struct tend_conn *c, const void *data, size_t size)
+{
+	int64_t began = status_serving(srv, c);
+	bool allowed;
+
+	lookup_peer(srv, c);
+	allowed = serve_admit(srv, c);
+	if (allowed && srv->hooks->datagram != NULL) {
+		c->mood->received += size;
+		srv->hooks->datagram(c, data, size);
+	} else if (allowed) {
+		srv->hooks->process(c);
+	}
+	serve_processed(srv, c, allowed);
+	conn_close(c);
+	status_took(srv, began);
+	serve_closed(srv, c);
+}
+
+void
 serve_connection(struct tend_server *srv, struct seat *seat, int fd, const struct listener *from,
 	const struct addr *peer, uint32_t place)
 {

@@ -36,6 +36,8 @@ void serve_opened(struct tend_server *srv, struct tend_conn *c);
  * it, asks the rules and the hook `allow`; false: it was denied, and has been told.
  */
 bool serve_admit(struct tend_server *srv, struct tend_conn *c);
+/* A client that is one datagram, which `c` has as its input, from the first step to the last. */
+void serve_datagram(struct tend_server *srv, struct tend_conn *c, const void *data, size_t size);
 /* The handshake failed. */
 void serve_not_shaken(struct tend_server *srv, struct tend_conn *c, int code);
 void serve_processed(struct tend_server *srv, struct tend_conn *c, bool allowed);

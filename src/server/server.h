@@ -25,6 +25,7 @@
 
 struct control;
 struct crowd;
+struct parcels;
 struct drains;
 struct limits;
 struct master;
@@ -107,6 +108,8 @@ struct tend_server {
 
 	/* multiplex.c: of a worker with many clients; NULL elsewhere */
 	struct crowd *crowd;
+	/* parcels.c: where it takes datagrams; NULL: nowhere */
+	struct parcels *parcels;
 
 	/* limits.c */
 	struct sources *sources;       /* shared by all processes; NULL: there is no such limit */

@@ -257,7 +257,7 @@ def test_option_of_a_later_part_is_refused(conf, option, value):
     assert option in done.stderr and 'not part of this build' in done.stderr
 
 
-@pytest.mark.parametrize('port', ['0/udp', '0/ssl', '0/ssleay', 'x.sock|unixdgram'])
+@pytest.mark.parametrize('port', ['0/tls', '0/ssl', '0/ssleay'])
 def test_transport_of_a_later_part_is_refused(conf, port):
     """NS-PRT-11f: names the protocol"""
     done = tend.run('Fork', 'conf_file', conf(f'port {port}\n'))

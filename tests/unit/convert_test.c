@@ -124,8 +124,8 @@ options_of_other_builds_are_never_ignored_silently(void **state)
 	static const char *const samples[][3] = {
 		{ "SSL_key_file", "/k.pem", "TLS is not part of this build" },
 		{ "SSL_verify_mode", "1", "TLS is not part of this build" },
-		{ "udp_recv_len", "100", "UDP is not part of this build" },
-		{ "unix_type", "SOCK_DGRAM", "Unix datagram sockets are not part of this build" },
+		{ "udp_recv_len", "100", "options of datagram sockets are not part of this build" },
+		{ "unix_type", "SOCK_DGRAM", "a type of Unix sockets is not part of this build" },
 		{ "log4perl_conf", "x", "logging through Log4perl is not part of this build" },
 		{ "access_log_file", "STDERR", "HTTP is not part of this build" },
 		{ "app", "/=x.cgi", "HTTP is not part of this build" },

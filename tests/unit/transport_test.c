@@ -12,7 +12,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static const char *const known[] = { "tcp", "udp", "ssl", "ssleay", "tls", "unix", "unixdgram" };
+static const char *const known[] = { "tcp", "unix", "udp", "unixdgram", "ssl", "ssleay", "tls" };
 
 static void
 protocols_are_found_in_any_case(void **state)
@@ -56,9 +56,9 @@ names_of_conf_files_are_known_with_their_traits(void **state)
 	for (i = 0; i < COUNT(known); i++)
 		assert_true(transport_is_known(known[i], NULL));
 	assert_true(transport_is_known("UnixDgram", &traits));
-	assert_int_equal(traits, TRANSPORT_LOCAL | TRANSPORT_DATAGRAM);
+	assert_int_equal(traits, TRANSPORT_LOCAL | TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED);
 	assert_true(transport_is_known("udp", &traits));
-	assert_int_equal(traits, TRANSPORT_DATAGRAM);
+	assert_int_equal(traits, TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED);
 	assert_false(transport_is_known("http", NULL));
 }
 
@@ -69,10 +69,10 @@ what_cannot_be_chosen_is_explained(void **state)
 	static const struct {
 		const char *proto, *sentence;
 	} rows[] = {
-		{ "udp", "proto udp of port '1/x' is not part of this build; it has tcp, unix" },
-		{ "unixdgram", "is not part of this build" },
+		{ "tls", "proto tls of port '1/x' is not part of this build; it has tcp, unix, udp, unixdgram" },
+		{ "ssleay", "is not part of this build" },
 		{ "tpc", "unknown proto 'tpc' of port '1/x'; did you mean tcp?" },
-		{ "carrierpigeon", "unknown proto 'carrierpigeon' of port '1/x'; there are tcp, unix" },
+		{ "carrierpigeon", "unknown proto 'carrierpigeon' of port '1/x'; there are tcp, unix, udp, unixdgram" },
 	};
 	const struct transport *t = NULL;
 	size_t i;

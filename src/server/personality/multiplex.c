@@ -17,6 +17,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/lookup.h"
+#include "server/parcels.h"
 #include "server/personality.h"
 #include "server/serve.h"
 #include "server/workers.h"
@@ -371,6 +372,8 @@ open_mood(struct crowd *crowd)
 	all->drains.seconds = srv->settings.value.linger_timeout;
 	all->stall = clock_from_seconds(srv->settings.value.stall_warning);
 	all->stalled = stalled;
+	if (h->readable == NULL || parcels_needs_fibers(srv))
+		r = open_fibers(crowd);
 	if (h->readable != NULL) {
 		evented_mood_init(&crowd->mood, all);
 		crowd->mood.finishing = finishing;
@@ -380,7 +383,6 @@ open_mood(struct crowd *crowd)
 		evented_mood_init_fiber(&crowd->mood, all, &crowd->fibers);
 		crowd->mood.closed = fiber_closed;
 		crowd->mood.heard = heard;
-		r = open_fibers(crowd);
 	}
 	crowd->hooks = (struct tend_conn_hooks){
 		.readable = h->readable,
@@ -399,26 +401,60 @@ open_mood(struct crowd *crowd)
 	return r;
 }
 
+/* Clients that are datagrams count as others do. */
+static void
+datagram_came(struct tend_server *srv)
+{
+	client_came(srv->crowd);
+}
+
+static void
+datagram_left(struct tend_server *srv)
+{
+	client_left(srv->crowd);
+}
+
+static int
+open_parcels(struct crowd *crowd)
+{
+	const struct parcels_owner owner = {
+		.conns = crowd->mood.conns,
+		.fibers = &crowd->fibers,
+		.most = crowd->most,
+		.came = datagram_came,
+		.left = datagram_left,
+	};
+
+	return parcels_open(crowd->srv, &owner);
+}
+
 static int
 open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
 {
 	size_t i;
 	int r;
 
-	*crowd = (struct crowd){ .srv = srv, .most = most, .count = srv->listener_count };
+	*crowd = (struct crowd){ .srv = srv, .most = most };
 	srv->crowd = crowd;
 	tend_timer_init(&crowd->pause, pause_over, crowd);
 	tend_watch_init(&crowd->lifeline, parent_gone, crowd);
-	crowd->inlets = calloc(crowd->count, sizeof(*crowd->inlets));
+	crowd->inlets = calloc(srv->listener_count, sizeof(*crowd->inlets));
 	if (crowd->inlets == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	for (i = 0; i < crowd->count; i++) {
-		crowd->inlets[i] = (struct inlet){ .crowd = crowd, .listener = &srv->listeners[i] };
-		tend_watch_init(&crowd->inlets[i].watch, knock, &crowd->inlets[i]);
+	for (i = 0; i < srv->listener_count; i++) {
+		struct inlet *inlet = &crowd->inlets[crowd->count];
+
+		if (parcels_is_for(&srv->listeners[i]))
+			continue;
+		*inlet = (struct inlet){ .crowd = crowd, .listener = &srv->listeners[i] };
+		tend_watch_init(&inlet->watch, knock, inlet);
+		crowd->count++;
 	}
 	r = open_mood(crowd);
 	if (r == 0)
 		r = open_inlets(crowd);
+	if (r == 0)
+		r = open_parcels(crowd);
 	if (r == 0 && srv->lifeline >= 0)
 		r = tend_watch_start(srv->loop, &crowd->lifeline, srv->lifeline, TEND_READ);
 	if (r < 0 && srv->error.code == 0)
@@ -523,6 +559,7 @@ dismiss(struct crowd *crowd)
 	struct tend_conn *c;
 	int fd = 0;
 
+	parcels_dismiss(crowd->srv->parcels);
 	if (crowd->mood.fibers != NULL) {
 		evented_dismiss_awaited(&crowd->mood);
 		evented_cancel_fibers(&crowd->mood);
@@ -588,6 +625,7 @@ work(struct tend_server *srv, unsigned long most)
 		r = work_until_told(crowd);
 	board_leave(srv->board);
 	close_inlets(crowd);
+	parcels_close(srv->parcels);
 	serve_let_go_of_listeners(srv);
 	tend_timer_stop(&crowd->pause);
 	if (r == 0)
