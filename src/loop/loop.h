@@ -156,6 +156,7 @@ struct tend_loop {
 	size_t          slot_count;
 	struct profile *profiles; /* as many; NULL before the first profiling */
 	struct tenant  *tenants;
+	struct tenant  *leaving; /* the one that is being freed */
 	size_t          fired_count, fired_at;
 
 	struct tend_link   signals; /* all of them, in the order they were started */

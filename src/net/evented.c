@@ -13,10 +13,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Input that nobody reads is taken out of the kernel, where it would be reported again and again, up
-   to so much beyond the longest line. */
-#define UNREAD_MOST 65536
-
 static bool
 is_alive(const struct evented *m)
 {
@@ -27,12 +23,6 @@ static struct conns *
 conns(const struct evented *m)
 {
 	return evented_mood_of(&m->c)->conns;
-}
-
-static void
-touch(struct evented *m)
-{
-	m->active_at = loop_now(conns(m)->loop);
 }
 
 /* ---- the end ---- */
@@ -100,7 +90,7 @@ take_over_close(struct tend_conn *c, bool abort)
 		return true;
 	}
 	if (m->phase != EVENTED_CLOSING)
-		touch(m);
+		evented_touch(m);
 	m->phase = EVENTED_CLOSING;
 	m->armed = false;
 	conn_stdio_flush(c);
@@ -192,22 +182,6 @@ evented_arm(struct evented *m)
 
 /* ---- what is waited for ---- */
 
-/* More output than the mark: who does not read his answers is not asked for more. */
-static bool
-is_throttled(struct evented *m)
-{
-	size_t high = m->c.extras != NULL ? m->c.extras->high : 0;
-
-	return tend_conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
-}
-
-static bool
-reads(struct evented *m)
-{
-	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
-	    m->c.input_error == 0 && !is_throttled(m);
-}
-
 static unsigned
 wanted(struct evented *m)
 {
@@ -218,7 +192,7 @@ wanted(struct evented *m)
 		return TEND_WRITE;
 	if (m->phase == EVENTED_SHAKING)
 		return evented_bits(c->want);
-	if (reads(m))
+	if (evented_reads(m))
 		events |= evented_bits(c->read_want != 0 ? c->read_want : POLLIN);
 	if (m->app_write && m->phase == EVENTED_OPEN)
 		events |= TEND_WRITE;
@@ -243,7 +217,7 @@ send_queued(struct evented *m)
 	if (conn_unsent(c) > 0 && c->write_want == 0)
 		tend_flush(c);
 	if (tend_conn_queued(c) < before)
-		touch(m);
+		evented_touch(m);
 	if (is_alive(m) && c->ending && conn_unsent(c) == 0 && c->write_want == 0)
 		conn_end_output(c);
 }
@@ -275,123 +249,6 @@ queued(struct tend_conn *c)
 		conns_attend(m);
 }
 
-/* ---- input ---- */
-
-/*
- * What the hook did not ask for is taken out of the kernel all the same, or the kernel would report
- * it without end. It waits for a hook that wants it; more of it brings the next call.
- */
-static void
-take_unread(struct evented *m)
-{
-	struct tend_conn *c = &m->c;
-
-	if (buf_length(&c->in) >= c->mood->limits->max_line + UNREAD_MOST) {
-		m->full = true;
-		return;
-	}
-	conn_take_back(c);
-	conn_fill(c, CONN_INPUT_CHUNK);
-}
-
-static void
-end_of_input(struct evented *m)
-{
-	m->ended = true;
-	m->inside = true;
-	if (m->hooks->ended != NULL)
-		m->hooks->ended(&m->c);
-	m->inside = false;
-	if (m->phase == EVENTED_OPEN && !m->keep_open)
-		tend_close(&m->c);
-}
-
-/* How far the handler has come in the stream of its input. */
-static uint32_t
-consumed(const struct tend_conn *c)
-{
-	return c->received - (uint32_t)tend_conn_buffered(c);
-}
-
-/*
- * The hook left input lying. It is called again, in the next turn and without a wait, when it came
- * on and stopped without having asked for all; not when it has seen -EAGAIN and so waits for more,
- * and not when it got nowhere.
- */
-static bool
-is_wanted_again(const struct evented *m, uint32_t before)
-{
-	const struct tend_conn *c = &m->c;
-
-	return tend_conn_buffered(c) > 0 && consumed(c) != before && !c->starved;
-}
-
-/* After the hook: what did it leave, and is there more? */
-static void
-look_after_input(struct evented *m, uint32_t before)
-{
-	struct tend_conn *c = &m->c;
-
-	if (c->input_error != 0) {
-		evented_fail(m, c->input_error);
-	} else if (is_wanted_again(m, before) ||
-	    (c->transport->pending != NULL && c->transport->pending(c) > 0)) {
-		m->again = true;
-		conns_attend(m);
-	} else if (c->input_ended && !m->ended && !m->paused && !m->again) {
-		end_of_input(m);
-	}
-}
-
-static void
-call_readable(struct evented *m)
-{
-	struct tend_conn *c = &m->c;
-	uint32_t before = consumed(c);
-
-	m->again = c->starved = false;
-	m->inside = true;
-	m->hooks->readable(c);
-	m->inside = false;
-	if (m->phase != EVENTED_OPEN)
-		return;
-	if (!c->drained && reads(m))
-		take_unread(m);
-	if (is_alive(m))
-		look_after_input(m, before);
-}
-
-/* There is input, or the end of it; the hook reads. */
-static void
-take_input(struct evented *m)
-{
-	struct tend_conn *c = &m->c;
-
-	c->drained = false;
-	c->mood->left = 1; /* one read: the loop tells of more */
-	touch(m);
-	conns_lend(conns(m), c);
-	call_readable(m);
-}
-
-/* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
-static bool
-try_input(struct evented *m)
-{
-	struct tend_conn *c = &m->c;
-	int n;
-
-	c->drained = false;
-	c->mood->left = 1;
-	conns_lend(conns(m), c);
-	n = conn_fill(c, CONN_INPUT_CHUNK);
-	if (n > 0)
-		call_readable(m);
-	else
-		look_after_input(m, consumed(c));
-	return n != -EAGAIN;
-}
-
 /* ---- silence ---- */
 
 static void
@@ -404,9 +261,9 @@ be_silent(struct evented *m)
 		evented_fail(m, -ETIMEDOUT);
 		return;
 	}
-	touch(m);
+	evented_touch(m);
 	/* It may have spoken while the others kept us from listening. */
-	if (!over && reads(m) && try_input(m)) {
+	if (!over && evented_reads(m) && evented_try_input(m)) {
 		evented_settle(m);
 		return;
 	}
@@ -458,7 +315,7 @@ shaken(struct evented *m, int code)
 		return;
 	}
 	m->phase = EVENTED_OPEN;
-	touch(m);
+	evented_touch(m);
 	evented_arm(m);
 	m->inside = true;
 	if (m->hooks->connected != NULL)
@@ -507,7 +364,7 @@ has_failed(struct evented *m)
 		error = errno;
 	if (error != 0)
 		evented_fail(m, -error);
-	else if (!reads(m))
+	else if (!evented_reads(m))
 		evented_fail(m, -ECONNRESET);
 }
 
@@ -518,7 +375,7 @@ has_failed(struct evented *m)
 static void
 has_hung_up(struct evented *m)
 {
-	if (reads(m) || m->paused || m->full)
+	if (evented_reads(m) || m->paused || m->full)
 		return;
 	if (m->c.output_ended && m->ended)
 		tend_close(&m->c);
@@ -531,7 +388,7 @@ can_read(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
 
-	return (events & evented_bits(c->read_want != 0 ? c->read_want : POLLIN)) != 0 && reads(m);
+	return (events & evented_bits(c->read_want != 0 ? c->read_want : POLLIN)) != 0 && evented_reads(m);
 }
 
 static void
@@ -540,7 +397,7 @@ happen_to_open(struct evented *m, unsigned events)
 	struct tend_conn *c = &m->c;
 
 	if (can_read(m, events))
-		take_input(m);
+		evented_take_input(m);
 	if (m->phase == EVENTED_OPEN && (events & (evented_bits(c->write_want) | TEND_WRITE)) != 0) {
 		c->write_want = 0;
 		m->owes_drained |= m->app_write;
@@ -617,13 +474,6 @@ settle_open(struct evented *m)
 		conns_attend(m);
 }
 
-/* Input that is here already, and of which no event will tell. */
-static bool
-delivers_again(struct evented *m)
-{
-	return m->again && m->phase == EVENTED_OPEN && !m->paused && !is_throttled(m);
-}
-
 void
 evented_settle(struct evented *m)
 {
@@ -635,33 +485,17 @@ evented_settle(struct evented *m)
 	if (!is_alive(m))
 		return;
 	conn_take_back(c);
-	m->full = m->full && buf_length(&c->in) >= c->mood->limits->max_line + UNREAD_MOST;
+	m->full = m->full && evented_is_full(m);
 	conns_shed(conns(m), c);
 	if (m->phase == EVENTED_HELD)
 		return;
-	if (delivers_again(m))
+	if (evented_delivers_again(m))
 		conns_attend(m);
 	r = evented_interest(m);
 	if (r < 0)
 		evented_fail(m, r);
 	else if (!m->armed)
 		evented_arm(m);
-}
-
-static void
-deliver_again(struct evented *m)
-{
-	struct tend_conn *c = &m->c;
-
-	if (!delivers_again(m))
-		return;
-	m->again = false;
-	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
-		take_input(m);
-	else if (buf_length(&c->in) > c->taken)
-		call_readable(m);
-	else
-		look_after_input(m, consumed(c));
 }
 
 void
@@ -671,7 +505,7 @@ evented_due(struct evented *m)
 		evented_fiber_due(m);
 		return;
 	}
-	deliver_again(m);
+	evented_deliver_again(m);
 	evented_settle(m);
 }
 
@@ -698,7 +532,7 @@ retimed(struct tend_conn *c)
 {
 	struct evented *m = evented_of(c);
 
-	touch(m);
+	evented_touch(m);
 	if (is_alive(m) && m->phase != EVENTED_HELD)
 		evented_arm(m);
 }
@@ -794,9 +628,9 @@ evented_begin(struct evented *m)
 	if (m->phase != EVENTED_CLOSING) {
 		m->phase = EVENTED_OPEN;
 		m->armed = false;
-		touch(m);
-		if (reads(m))
-			try_input(m);
+		evented_touch(m);
+		if (evented_reads(m))
+			evented_try_input(m);
 	}
 	evented_settle(m);
 }

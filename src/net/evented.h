@@ -203,6 +203,25 @@ void evented_fiber_event(struct evented *m, unsigned events);
 void evented_fiber_due(struct evented *m);
 void evented_fiber_time(struct evented *m);
 
+/* In evented_input.c. Is it to be read from? */
+bool evented_reads(struct evented *m);
+/* Of input that its hook has not read. */
+bool evented_is_full(const struct evented *m);
+/* There is input, or the end of it. */
+void evented_take_input(struct evented *m);
+/* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
+bool evented_try_input(struct evented *m);
+/* Input that is here already, and of which no event will tell; and its delivery. */
+bool evented_delivers_again(struct evented *m);
+void evented_deliver_again(struct evented *m);
+
+/* Something has moved: it is not silent. */
+static inline void
+evented_touch(struct evented *m)
+{
+	m->active_at = loop_now(evented_mood_of(&m->c)->conns->loop);
+}
+
 /* poll()'s bits as the loop's. */
 static inline unsigned
 evented_bits(unsigned want)

@@ -1,0 +1,171 @@
+/*
+ * Input in the evented mood: one read for each event, the hook, and what the hook left lying. Either
+ * more input brings its next call, or it stopped half-way and is called again in the next turn; and
+ * what nobody reads is taken out of the kernel, so that it is not reported without end.
+ */
+#include "net/evented.h"
+
+#include <errno.h>
+
+/* So much is kept for a hook that does not read, beyond the longest line. */
+#define UNREAD_MOST 65536
+
+/* More output than the mark: who does not read his answers is not asked for more. */
+static bool
+is_throttled(struct evented *m)
+{
+	size_t high = m->c.extras != NULL ? m->c.extras->high : 0;
+
+	return tend_conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
+}
+
+bool
+evented_is_full(const struct evented *m)
+{
+	return buf_length(&m->c.in) >= m->c.mood->limits->max_line + UNREAD_MOST;
+}
+
+bool
+evented_reads(struct evented *m)
+{
+	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
+	    m->c.input_error == 0 && !is_throttled(m);
+}
+
+/*
+ * What the hook did not ask for is taken out of the kernel all the same, or the kernel would report
+ * it without end. It waits for a hook that wants it; more of it brings the next call.
+ */
+static void
+take_unread(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	m->full = evented_is_full(m);
+	if (m->full)
+		return;
+	conn_take_back(c);
+	conn_fill(c, CONN_INPUT_CHUNK);
+}
+
+static void
+end_of_input(struct evented *m)
+{
+	m->ended = true;
+	m->inside = true;
+	if (m->hooks->ended != NULL)
+		m->hooks->ended(&m->c);
+	m->inside = false;
+	if (m->phase == EVENTED_OPEN && !m->keep_open)
+		tend_close(&m->c);
+}
+
+/* How far the handler has come in the stream of its input. */
+static uint32_t
+consumed(const struct tend_conn *c)
+{
+	return c->received - (uint32_t)tend_conn_buffered(c);
+}
+
+/*
+ * The hook left input lying. It is called again, in the next turn and without a wait, when it came
+ * on and stopped without having asked for all; not when it has seen -EAGAIN and so waits for more,
+ * and not when it got nowhere.
+ */
+static bool
+is_wanted_again(const struct evented *m, uint32_t before)
+{
+	const struct tend_conn *c = &m->c;
+
+	return tend_conn_buffered(c) > 0 && consumed(c) != before && !c->starved;
+}
+
+/* After the hook: what did it leave, and is there more? */
+static void
+look_after_input(struct evented *m, uint32_t before)
+{
+	struct tend_conn *c = &m->c;
+
+	if (c->input_error != 0) {
+		evented_fail(m, c->input_error);
+	} else if (is_wanted_again(m, before) ||
+	    (c->transport->pending != NULL && c->transport->pending(c) > 0)) {
+		m->again = true;
+		conns_attend(m);
+	} else if (c->input_ended && !m->ended && !m->paused && !m->again) {
+		end_of_input(m);
+	}
+}
+
+static void
+call_readable(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	uint32_t before = consumed(c);
+
+	m->again = c->starved = false;
+	m->inside = true;
+	m->hooks->readable(c);
+	m->inside = false;
+	if (m->phase != EVENTED_OPEN)
+		return;
+	if (!c->drained && evented_reads(m))
+		take_unread(m);
+	if (m->phase != EVENTED_DEAD)
+		look_after_input(m, before);
+}
+
+/* There is input, or the end of it; the hook reads. */
+void
+evented_take_input(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	c->drained = false;
+	c->mood->left = 1; /* one read: the loop tells of more */
+	evented_touch(m);
+	conns_lend(evented_mood_of(&m->c)->conns, c);
+	call_readable(m);
+}
+
+/* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
+bool
+evented_try_input(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	int n;
+
+	c->drained = false;
+	c->mood->left = 1;
+	conns_lend(evented_mood_of(&m->c)->conns, c);
+	n = conn_fill(c, CONN_INPUT_CHUNK);
+	if (n > 0)
+		call_readable(m);
+	else
+		look_after_input(m, consumed(c));
+	return n != -EAGAIN;
+}
+
+/* Input that is here already, and of which no event will tell. */
+bool
+evented_delivers_again(struct evented *m)
+{
+	return m->again && m->phase == EVENTED_OPEN && !m->paused && !is_throttled(m);
+}
+
+void
+evented_deliver_again(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+
+	if (!evented_delivers_again(m))
+		return;
+	m->again = false;
+	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
+		evented_take_input(m);
+	else if (buf_length(&c->in) > c->taken)
+		call_readable(m);
+	else
+		look_after_input(m, consumed(c));
+}
+
