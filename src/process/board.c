@@ -34,7 +34,8 @@ struct board {
 	size_t         size;
 	unsigned       slots;
 	uint32_t       mine;
-	uint32_t       said; /* the state that I last reported: mine to know, whatever the slot says */
+	/* The state that I last reported: mine to know, whatever the slot says. */
+	_Atomic uint32_t said;
 	int            wake_fd;
 	uint8_t        claimed[]; /* by slot: the state at its child's birth; SLOT_FREE: no child.
 	                             The master's alone, so that nobody can make it lose a child */
@@ -250,14 +251,14 @@ void
 board_mine(struct board *b, unsigned slot)
 {
 	b->mine = slot;
-	b->said = GET(b->shared->slots[slot].state);
+	SET(b->said, GET(b->shared->slots[slot].state));
 }
 
 /* A dequeue child is none of those that are counted here. */
 static bool
 reports(const struct board *b)
 {
-	return b->mine != NOBODY && b->said != SLOT_DEQUEUE;
+	return b->mine != NOBODY && GET(b->said) != SLOT_DEQUEUE;
 }
 
 /* From now on its child counts as one that serves. */
@@ -265,12 +266,12 @@ static void
 begin_work(struct board *b, struct board_slot *s)
 {
 	struct shared *shared = b->shared;
-	uint32_t before = GET(s->state);
 	int64_t now = coarse_now();
+	uint32_t before;
 	int32_t left;
 
-	b->said = SLOT_BUSY;
-	SET(s->state, SLOT_BUSY);
+	SET(b->said, SLOT_BUSY);
+	before = atomic_exchange(&s->state, SLOT_BUSY);
 	SET(s->since, now);
 	SET(s->works, now);
 	/* A line that all workers write to: only when it would say something new. */
@@ -287,10 +288,10 @@ begin_work(struct board *b, struct board_slot *s)
 static void
 end_work(struct board *b, struct board_slot *s)
 {
-	uint32_t before = GET(s->state);
+	uint32_t before;
 
-	b->said = SLOT_WAITING;
-	SET(s->state, SLOT_WAITING);
+	SET(b->said, SLOT_WAITING);
+	before = atomic_exchange(&s->state, SLOT_WAITING);
 	SET(s->since, coarse_now());
 	if (before != SLOT_WAITING)
 		ADD(b->shared->waiting, 1);
@@ -335,6 +336,24 @@ board_waiting(struct board *b)
 	end_work(b, s);
 }
 
+/*
+ * One thread may come here with the first client while another leaves with the last: whoever was
+ * overtaken looks again, and each change of state is counted by the one that made it.
+ */
+static void
+say_what_it_does(struct board *b, struct board_slot *s)
+{
+	bool busy;
+
+	do {
+		busy = atomic_load(&s->clients) > 0;
+		if (busy)
+			begin_work(b, s);
+		else
+			end_work(b, s);
+	} while (busy != (atomic_load(&s->clients) > 0));
+}
+
 void
 board_opened(struct board *b)
 {
@@ -343,10 +362,9 @@ board_opened(struct board *b)
 	if (!reports(b))
 		return;
 	s = &b->shared->slots[b->mine];
-	SET(s->served, GET(s->served) + 1);
-	SET(s->clients, GET(s->clients) + 1);
-	if (GET(s->clients) == 1)
-		begin_work(b, s);
+	ADD(s->served, 1);
+	if (atomic_fetch_add(&s->clients, 1) == 0)
+		say_what_it_does(b, s);
 }
 
 void
@@ -357,26 +375,26 @@ board_closed(struct board *b)
 	if (!reports(b))
 		return;
 	s = &b->shared->slots[b->mine];
-	SET(s->clients, GET(s->clients) - 1);
-	if (GET(s->clients) == 0)
-		end_work(b, s);
+	if (atomic_fetch_sub(&s->clients, 1) == 1)
+		say_what_it_does(b, s);
 }
 
 void
 board_say_again(struct board *b)
 {
 	struct board_slot *s;
-	uint32_t before;
+	uint32_t before, said;
 
 	if (b->mine == NOBODY)
 		return;
 	s = &b->shared->slots[b->mine];
+	said = GET(b->said);
 	before = GET(s->state);
-	if (before == b->said)
+	if (before == said)
 		return;
-	SET(s->state, b->said);
-	if (before == SLOT_WAITING || b->said == SLOT_WAITING)
-		ADD(b->shared->waiting, b->said == SLOT_WAITING ? 1 : -1);
+	SET(s->state, said);
+	if (before == SLOT_WAITING || said == SLOT_WAITING)
+		ADD(b->shared->waiting, said == SLOT_WAITING ? 1 : -1);
 }
 
 unsigned

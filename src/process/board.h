@@ -78,7 +78,7 @@ void board_pause(struct board *b);
 void board_resume(struct board *b);
 /*
  * The same for a child that serves many clients at once: it is busy while at least one is open. In
- * pairs; threads of one process that share its slot take turns at it.
+ * pairs; from any of its threads, at the same time.
  */
 void board_opened(struct board *b);
 void board_closed(struct board *b);

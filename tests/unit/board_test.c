@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -740,6 +741,42 @@ many_clients_of_one_child_are_counted(void **state)
 	assert_int_equal(board_clients_of(b, 0), 1);
 }
 
+/* A thread's share: a client comes and goes, over and over. */
+static void *
+come_and_go(void *board)
+{
+	unsigned i;
+
+	for (i = 0; i < 20000; i++) {
+		board_opened(board);
+		board_closed(board);
+	}
+	return NULL;
+}
+
+static void
+threads_of_one_child_agree_on_what_it_does(void **state)
+{
+	struct board *b = *state;
+	pthread_t ids[4];
+	unsigned i, round;
+
+	assert_int_equal(board_claim(b, SLOT_WAITING), 0);
+	board_mine(b, 0);
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < 4; i++)
+			assert_int_equal(pthread_create(&ids[i], NULL, come_and_go, b), 0);
+		for (i = 0; i < 4; i++)
+			pthread_join(ids[i], NULL);
+		assert_tally(b, 1, 0, 0);
+		assert_int_equal(board_clients_of(b, 0), 0);
+		assert_int_equal(board_recount(b), 0);
+	}
+	assert_int_equal(board_my_served(b), 5 * 4 * 20000);
+	board_opened(b);
+	assert_tally(b, 0, 1, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 /* A worker that retires by itself is counted as one that leaves, and its successor starts at once. */
@@ -792,6 +829,7 @@ main(void)
 		TEST(child_says_again_what_was_overwritten),
 		TEST(many_processes_leave_counts_that_are_right),
 		TEST(many_clients_of_one_child_are_counted),
+		TEST(threads_of_one_child_agree_on_what_it_does),
 		cmocka_unit_test(one_who_leaves_by_itself_says_so_and_wakes_the_master),
 	};
 
