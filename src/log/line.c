@@ -5,6 +5,7 @@
 #include "log/line.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,6 +114,30 @@ line_text(char *text, size_t size, bool quoted, const char *format, ...)
 }
 
 /*
+ * localtime_r() takes a lock of the C library's, and a child would wait for ever for one that another
+ * thread held when it was forked. So whoever forks waits until none does.
+ */
+static pthread_mutex_t zone = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+take_zone(void)
+{
+	pthread_mutex_lock(&zone);
+}
+
+static void
+give_zone(void)
+{
+	pthread_mutex_unlock(&zone);
+}
+
+int
+line_use_threads(void)
+{
+	return -pthread_atfork(take_zone, give_zone, give_zone);
+}
+
+/*
  * Worked out once a second and thread. Not by strftime(), which reads the zone again and so would
  * lose it inside a chroot without zone files (NS-DMN-18); localtime_r() keeps the one that
  * logger_init() has loaded.
@@ -129,11 +154,13 @@ local_time(time_t when)
 
 	if (cache.known && cache.second == when)
 		return &cache.tm;
+	take_zone();
 	if (localtime_r(&when, &tm) != NULL) {
 		cache.tm = tm;
 		cache.second = when;
 		cache.known = true;
 	}
+	give_zone();
 	return &cache.tm;
 }
 

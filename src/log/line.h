@@ -32,4 +32,7 @@ void line_time(char *at, time_t when);
 void line_time_bsd(char *at, time_t when);
 void line_time_iso(char *at, const struct timespec *when);
 
+/* Threads are going to write lines, and to fork: their children may go on writing. 0 or -ENOMEM. */
+int line_use_threads(void);
+
 #endif
