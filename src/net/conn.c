@@ -96,14 +96,23 @@ conn_expired(const struct tend_conn *c)
 	return c->deadline != CLOCK_NEVER && clock_now() >= c->deadline;
 }
 
-void
-conn_read_interrupts(int fd)
+bool
+conn_interrupted(const struct conn_mood *mood)
 {
 	char bytes[256];
 
+	if (mood->interrupt_lasts)
+		return true;
 	/* All of them: a byte left behind would end every wait from now on. */
-	while (read(fd, bytes, sizeof(bytes)) > 0)
+	while (read(mood->interrupt_fd, bytes, sizeof(bytes)) > 0)
 		;
+	return false;
+}
+
+static bool
+is_cancelled(const struct conn_mood *mood)
+{
+	return mood->cancelled != NULL && mood->cancelled(mood->data);
 }
 
 /*
@@ -145,17 +154,20 @@ poll_until(struct conn_mood *mood, int fd, unsigned events, int64_t deadline)
 		{ .fd = mood->interrupt_fd, .events = POLLIN },
 		{ .fd = mood->lifeline_fd > 0 ? mood->lifeline_fd : -1, .events = POLLIN },
 	};
-	bool cancelled = false;
+	bool cancelled = false, interrupted = false;
 
 	for (;;) {
 		int64_t now = deadline == CLOCK_NEVER ? 0 : clock_now();
 		int n;
 
 		/* Also asked before the first wait: the signal may have come while we computed. */
-		if (!cancelled && mood->cancelled != NULL && mood->cancelled(mood->data)) {
+		if (!cancelled && (interrupted || is_cancelled(mood))) {
 			if ((events & POLLOUT) == 0)
 				return -ECANCELED;
 			cancelled = true;
+			/* There is no more to hear. */
+			if (mood->interrupt_lasts)
+				fds[1].fd = -1;
 			now = clock_now();
 			if (deadline > now + CONN_CANCELLED_OUTPUT)
 				deadline = now + CONN_CANCELLED_OUTPUT;
@@ -164,7 +176,7 @@ poll_until(struct conn_mood *mood, int fd, unsigned events, int64_t deadline)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0 && fds[1].revents != 0)
-			conn_read_interrupts(mood->interrupt_fd);
+			interrupted = conn_interrupted(mood);
 		if (n > 0 && fds[2].revents != 0) {
 			fds[2].fd = mood->lifeline_fd = -1;
 			mood->orphaned(mood->data);
@@ -484,5 +496,7 @@ tend_conn_refusal(const struct tend_conn *c)
 int
 tend_conn_fd(struct tend_conn *c)
 {
+	if (c->open && c->mood->expose != NULL)
+		c->mood->expose(c);
 	return c->fd;
 }

@@ -69,12 +69,24 @@ struct conn_mood {
 	/* For the blocking mood. A descriptor that becomes readable when a signal has come; what is
 	   read from it is of no interest... */
 	int   interrupt_fd;
+	/* It is many connections' and stays readable: that alone means that handlers are to end. */
+	bool  interrupt_lasts;
 	/* ...and what is asked then: does the server want its handlers to come to an end? */
 	bool (*cancelled)(void *data);
 	void *data;
 	/* Readable, for ever, once the parent is gone; told once. 0 or -1: there is none. */
 	int   lifeline_fd;
 	void (*orphaned)(void *data);
+
+	/*
+	 * Where a read itself may wait: may the next one of this connection, for so long (a
+	 * duration)? Then `receive` takes the place of the transport's read, and may return
+	 * -ETIMEDOUT or -ECANCELED as well...
+	 */
+	bool    (*may_wait_to_receive)(struct tend_conn *c, int64_t limit);
+	ssize_t (*receive)(struct tend_conn *c, void *into, size_t size);
+	/* ...and the descriptor is about to be known to others, who may not expect that. */
+	void    (*expose)(struct tend_conn *c);
 
 	/* A wait of the handler's that is not made through `wait` begins, or is over. May be NULL. */
 	void (*waits)(void *data, bool begins);
@@ -88,8 +100,8 @@ struct conn_mood {
 	uint64_t received, sent;
 };
 
-/* Empties an interrupt_fd. */
-void conn_read_interrupts(int fd);
+/* Its interrupt_fd is readable: empties it. True when nobody need be asked what that means. */
+bool conn_interrupted(const struct conn_mood *mood);
 
 /* The `wait` of a process that must not: -ETIMEDOUT at once. */
 int conn_wait_never(struct tend_conn *c, unsigned events, int64_t deadline);
@@ -166,6 +178,7 @@ struct tend_conn {
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    starved;    /* a call of the handler found no (more) input */
 	bool    timed_out;  /* a wait met its deadline */
+	bool    patient;    /* the next read waits by itself: the mood's `receive` */
 	bool    reading;    /* a call waits for input: what it has searched must stay */
 	bool    closing;    /* as soon as the sending that is under way is over */
 	bool    unknown;    /* who it is is being found out: others do not see it */

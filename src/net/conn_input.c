@@ -79,20 +79,28 @@ wait_for_input(struct tend_conn *c)
 	/* A client that cannot be written to any more may still have sent something. */
 	if (!c->heard && first_byte > 0 && first_byte < limit)
 		limit = first_byte;
-	return conn_wait(c, c->read_want != 0 ? c->read_want : POLLIN, rest_of(c, limit));
+	limit = rest_of(c, limit);
+	if (c->mood->may_wait_to_receive != NULL && c->mood->may_wait_to_receive(c, limit)) {
+		c->patient = true;
+		return 0;
+	}
+	return conn_wait(c, c->read_want != 0 ? c->read_want : POLLIN, limit);
 }
 
-/* Once, without waiting, to the caller's memory or, where that is NULL, to the buffer. */
+/* Once, without waiting unless that was agreed upon, to the caller's memory or, where that is NULL, to the buffer. */
 static ssize_t
 read_once(struct tend_conn *c, void *into, size_t size)
 {
+	ssize_t (*read)(struct tend_conn *, void *, size_t) =
+	    c->patient ? c->mood->receive : c->transport->read;
 	ssize_t n;
 
+	c->patient = false;
 	if (into != NULL)
-		return c->transport->read(c, into, size);
+		return read(c, into, size);
 	if (buf_reserve(&c->in, size) < 0)
 		return -ENOMEM;
-	n = c->transport->read(c, buf_room(&c->in), buf_room_size(&c->in));
+	n = read(c, buf_room(&c->in), buf_room_size(&c->in));
 	if (n > 0)
 		buf_added(&c->in, (size_t)n);
 	return n;
@@ -110,6 +118,14 @@ has_drained(struct tend_conn *c, size_t got, size_t asked)
 	return got < asked && c->transport->pending == NULL;
 }
 
+/* What a wait may come to, and a read may not. */
+static bool
+is_end_of_wait(struct tend_conn *c, ssize_t n)
+{
+	c->timed_out |= n == -ETIMEDOUT;
+	return n == -ETIMEDOUT || n == -ECANCELED;
+}
+
 /* Bytes, 0 at the end, -errno; waits while there is nothing. */
 static ssize_t
 receive_or_fail(struct tend_conn *c, void *into, size_t size)
@@ -123,6 +139,7 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 	if (conn_expired(c))
 		return -ETIMEDOUT;
 	for (;;) {
+		bool patient;
 		ssize_t n;
 
 		if (c->drained) {
@@ -136,7 +153,10 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 			if (r < 0)
 				return r;
 		}
+		patient = c->patient;
 		n = read_once(c, into, size);
+		if (patient && is_end_of_wait(c, n))
+			return n;
 		c->read_want = POLLIN;
 		if (n > 0) {
 			c->heard = true;

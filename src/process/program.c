@@ -228,7 +228,7 @@ become_program(int fd, char *const argv[], char *const env[], bool keep_stderr)
 		return;
 	close_the_rest();
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
 	execvpe(argv[0], argv, env);
 }
 
@@ -241,7 +241,7 @@ start_program(int fd, char *const argv[], char *const env[], bool keep_stderr)
 
 	/* Our handlers must not run in the child while it shares our memory. */
 	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = vfork();
 	if (pid == 0) {
 		become_program(fd, argv, env, keep_stderr);
@@ -255,7 +255,7 @@ start_program(int fd, char *const argv[], char *const env[], bool keep_stderr)
 	else
 		/* Where vfork() is no more than fork(), the child may not have come so far. */
 		setpgid(pid, pid);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return failure == 0 ? pid : -failure;
 }
 
@@ -300,7 +300,7 @@ hold_signals(struct job *j)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, &j->mask);
+	pthread_sigmask(SIG_BLOCK, &set, &j->mask);
 	j->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -313,7 +313,7 @@ release_signals(struct job *j)
 		close(j->signal_fd);
 	if (j->signal_seen != 0)
 		raise(j->signal_seen);
-	sigprocmask(SIG_SETMASK, &j->mask, NULL);
+	pthread_sigmask(SIG_SETMASK, &j->mask, NULL);
 }
 
 /* Bytes that a TCP client has sent and been sent; 0 where the system does not tell. */
@@ -434,7 +434,7 @@ watch_once(struct job *j)
 	if (!wait_for_any(j, fds, now, until))
 		return;
 	if (fds[2].revents != 0 && j->signal_fd < 0)
-		conn_read_interrupts(fds[2].fd);
+		j->cancelled = conn_interrupted(j->c->mood);
 	if (!j->told && (told_to_stop(j) || conn_expired(j->c) ||
 	    (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))))
 		tell_program(j, SIGTERM);
@@ -492,7 +492,7 @@ run_program(struct tend_conn *c, char *const argv[], char *const env[],
 
 	hold_signals(&j);
 	expect_progress(&j);
-	j.pid = start_program(c->fd, argv, env, options->stderr_to_log);
+	j.pid = start_program(tend_conn_fd(c), argv, env, options->stderr_to_log);
 	r = j.pid;
 	if (j.pid > 0) {
 #if HAVE_PIDFD_OPEN
