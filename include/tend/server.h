@@ -110,7 +110,7 @@ TEND_API void tend_worker_retire(struct tend_server *srv);
 /*
  * In a child: reports on the board and in the title that it is busy, or waiting, as if a connection
  * had begun or ended; for handlers that do work of their own. Returns 1, or 0 in the parent, where
- * they do nothing (NW-58).
+ * they do nothing (NW-58). Neither do they where a worker has many clients (Multiplex, Thread).
  */
 TEND_API int tend_worker_busy(struct tend_server *srv);
 TEND_API int tend_worker_idle(struct tend_server *srv);

@@ -96,12 +96,13 @@ const struct row option_rows[] = {
 	/* how to serve */
 	{ .name = "server_type", .alias = "personality", SEVERAL(personality, server_type),
 		.flags = ROW_SPLIT, .group = GROUP_HOW_TO_SERVE, .unit = "NAME", .value = "Fork",
-		.help = "How clients are handled: Single, Fork, PreForkSimple, PreFork or INET. Of "
-			"several names the first that can be had is used." },
+		.help = "How clients are handled: Single, Fork, PreForkSimple, PreFork, INET, Multiplex or "
+			"Thread. Of several names the first that can be had is used." },
 	{ .name = "max_servers", SERVERS(max_servers, 1),
 		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE, .value = "0",
-		.standard = "256 for Fork, 50 for PreFork and PreForkSimple",
-		.help = "Child processes that serve at the same time, at most." },
+		.standard = "256 for Fork and Thread, 50 for PreFork and PreForkSimple",
+		.help = "Child processes that serve at the same time, at most; Thread: threads of each "
+			"worker." },
 	{ .name = "min_servers", SERVERS(min_servers, 0),
 		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE,
 		.standard = "5, but not above max_servers",
@@ -146,7 +147,8 @@ const struct row option_rows[] = {
 		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE,
 		.value = "30",
 		.help = "PreFork: seconds without a client after which the pool shrinks to its "
-			"minimum; 0: never." },
+			"minimum; Thread: after which a thread that waits in vain ends, all but one; "
+			"0: never." },
 	{ .name = "dismiss_interval", SECONDS(dismiss_interval),
 		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE,
 		.value = "10",

@@ -5,6 +5,7 @@
 #include "server/child.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -198,13 +199,19 @@ count_text(struct tend_server *srv, char text[24])
 	return strcmp(text, "0") == 0 ? "" : text;
 }
 
+/* A process has one title, however many threads. */
+static pthread_mutex_t title = PTHREAD_MUTEX_INITIALIZER;
+
 void
 child_title(struct tend_server *srv, bool busy)
 {
 	char count[24];
 
-	if (srv->policy.titles)
-		title_set("%s | %c:%s", srv->name, busy ? '*' : '-', count_text(srv, count));
+	if (!srv->policy.titles)
+		return;
+	pthread_mutex_lock(&title);
+	title_set("%s | %c:%s", srv->name, busy ? '*' : '-', count_text(srv, count));
+	pthread_mutex_unlock(&title);
 }
 
 void
@@ -212,8 +219,11 @@ child_title_idle(struct tend_server *srv, long seconds)
 {
 	char count[24];
 
-	if (srv->policy.titles)
-		title_set("%s | -:%s [%ld]", srv->name, count_text(srv, count), seconds);
+	if (!srv->policy.titles)
+		return;
+	pthread_mutex_lock(&title);
+	title_set("%s | -:%s [%ld]", srv->name, count_text(srv, count), seconds);
+	pthread_mutex_unlock(&title);
 }
 
 void

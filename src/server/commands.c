@@ -134,10 +134,10 @@ resize(struct tend_server *srv, const struct control_line *line, struct buf *out
 	if (p->resize == NULL || p->servers == NULL)
 		return error_set(e, EX_UNAVAILABLE, -EINVAL,
 		    "server_type %s has no number of servers that could change", p->name);
-	if (str_to_long(line->word, 1, (long)master_room(srv), &wanted) < 0)
+	if (str_to_long(line->word, 1, (long)master_limit_room(srv), &wanted) < 0)
 		return error_set(e, EX_USAGE, -EINVAL,
 		    "resize wants a number from 1 to %u (room that was made at the start), not '%s'",
-		    master_room(srv), line->word);
+		    master_limit_room(srv), line->word);
 	if ((unsigned)wanted != p->servers(srv))
 		p->resize(srv, (int)(wanted - (long)p->servers(srv)));
 	return buf_printf(out, "max_servers %u\n", p->servers(srv)) < 0 ? out_of_memory(e) : 0;

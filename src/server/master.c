@@ -127,12 +127,18 @@ master_room(const struct tend_server *srv)
 }
 
 unsigned
+master_limit_room(const struct tend_server *srv)
+{
+	return srv->lanes != NULL ? lanes_room(srv->lanes) : master_room(srv);
+}
+
+unsigned
 master_move_limit(struct tend_server *srv, int by)
 {
 	int wanted = srv->settings.value.max_servers + by;
 	char text[16];
 
-	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_room(srv)))
+	if (wanted < 1 || (by > 0 && (unsigned)wanted > master_limit_room(srv)))
 		return 0;
 	snprintf(text, sizeof(text), "%d", wanted);
 	if (options_set(srv->options, SOURCE_CODE, "resized", "max_servers", text, NULL) < 0)

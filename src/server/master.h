@@ -48,8 +48,11 @@ void master_close(struct tend_server *srv);
 /* For how many children that serve the board has room, whatever max_servers has become. */
 unsigned master_room(const struct tend_server *srv);
 
+/* Up to where max_servers can be moved: children, or threads of each. */
+unsigned master_limit_room(const struct tend_server *srv);
+
 /*
- * Moves max_servers by so many, within what the board has room for, as if the code had said so.
+ * Moves max_servers by so many, within the room that there is, as if the code had said so.
  * Returns what it is now; 0: it cannot be moved so far.
  */
 unsigned master_move_limit(struct tend_server *srv, int by);

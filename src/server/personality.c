@@ -14,6 +14,7 @@ static const struct personality *const all[] = {
 	&personality_preforksimple,
 	&personality_prefork,
 	&personality_multiplex,
+	&personality_thread,
 };
 
 const struct personality *
@@ -35,5 +36,5 @@ personality_find(const char *name, const char **nearest)
 const char *
 personality_names(void)
 {
-	return "Single, INET, Fork, PreForkSimple, PreFork, Multiplex";
+	return "Single, INET, Fork, PreForkSimple, PreFork, Multiplex, Thread";
 }

@@ -13,6 +13,7 @@ enum {
 	PERSONALITY_WORKERS = 4, /* its children accept for themselves */
 	PERSONALITY_NO_BIND = 2, /* the client is there already; no listeners, no restart */
 	PERSONALITY_MANY = 8,    /* a process has many clients at once */
+	PERSONALITY_THREADS = 32, /* in threads: hooks of connections run at the same time */
 	PERSONALITY_EVENTED = 16, /* knows what to do with the hook `readable` */
 };
 
@@ -45,6 +46,7 @@ extern const struct personality personality_fork;
 extern const struct personality personality_preforksimple;
 extern const struct personality personality_prefork;
 extern const struct personality personality_multiplex;
+extern const struct personality personality_thread;
 
 /* By name, any case; NULL: unknown, and `*nearest` is the name that was probably meant, or NULL. */
 const struct personality *personality_find(const char *name, const char **nearest);

@@ -161,6 +161,8 @@ forget(struct tend_server *srv, struct child *child, int status)
 	if (child->slot != CHILD_WITHOUT_SLOT) {
 		limits_reclaim(srv, child->slot);
 		board_release(srv->board, child->slot);
+		if (srv->lanes != NULL)
+			lanes_release(srv->lanes, child->slot);
 	}
 	children_remove(&m->children, child);
 	m->busy_turn = true;

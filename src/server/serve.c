@@ -479,6 +479,8 @@ serve_turn_away(struct tend_server *srv, struct seat *seat, int fd, const struct
 	seat->mood = mood;
 	if (fd >= 0 && drains != NULL)
 		drain_start(drains, fd);
+	else if (fd >= 0 && mood.drain != NULL)
+		mood.drain(mood.data, fd);
 	else if (fd >= 0)
 		close(fd);
 }

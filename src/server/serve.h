@@ -22,7 +22,7 @@ void serve_connection(struct tend_server *srv, struct seat *seat, int fd,
 
 /*
  * Turns the client on `fd`, which is taken, away, waiting for nothing: with a farewell, where the
- * service has one, whose arrival `drains` looks after (NULL: it is left to luck).
+ * service has one, whose arrival `drains` looks after (NULL: the seat's mood, if it can).
  */
 void serve_turn_away(struct tend_server *srv, struct seat *seat, int fd,
 	const struct listener *from, const struct addr *peer, enum tend_refusal why,

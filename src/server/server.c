@@ -61,6 +61,18 @@ server_new_loop(struct tend_server *srv)
 }
 
 void
+server_retire(struct tend_server *srv)
+{
+	enum stop_how not = STOP_NOT;
+
+	if (!atomic_compare_exchange_strong(&srv->stop, &not, STOP_GRACEFUL))
+		return;
+	/* It may be a thread that says so, while the process waits on its loop. */
+	if ((srv->personality->traits & PERSONALITY_THREADS) && srv->loop != NULL)
+		tend_loop_wake(srv->loop);
+}
+
+void
 server_fatal(struct tend_server *srv)
 {
 	if (srv->hooks->fatal != NULL)
@@ -407,8 +419,15 @@ tend_server_stop(struct tend_server *srv)
 void
 tend_worker_retire(struct tend_server *srv)
 {
-	if (srv->role == ROLE_CHILD && srv->stop == STOP_NOT)
-		srv->stop = STOP_GRACEFUL;
+	if (srv->role == ROLE_CHILD)
+		server_retire(srv);
+}
+
+/* Of one that has many clients the number of them says it. */
+static bool
+is_busy_by_number(const struct tend_server *srv)
+{
+	return (srv->personality->traits & PERSONALITY_MANY) != 0;
 }
 
 /* A child that is marked as it is already has nothing to report. */
@@ -417,7 +436,7 @@ tend_worker_busy(struct tend_server *srv)
 {
 	if (srv->role != ROLE_CHILD)
 		return 0;
-	if (!board_am_busy(srv->board))
+	if (!is_busy_by_number(srv) && !board_am_busy(srv->board))
 		child_busy(srv);
 	return 1;
 }
@@ -427,7 +446,7 @@ tend_worker_idle(struct tend_server *srv)
 {
 	if (srv->role != ROLE_CHILD)
 		return 0;
-	if (board_am_busy(srv->board))
+	if (!is_busy_by_number(srv) && board_am_busy(srv->board))
 		child_waiting(srv);
 	return 1;
 }

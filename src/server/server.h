@@ -6,6 +6,7 @@
 #define TEND_SERVER_SERVER_H
 
 #include <signal.h>
+#include <stdatomic.h>
 
 #include <tend/loop.h>
 #include <tend/server.h>
@@ -19,6 +20,7 @@
 #include "net/listen.h"
 #include "process/board.h"
 #include "process/daemonize.h"
+#include "process/lanes.h"
 #include "process/ledger.h"
 #include "process/pidfile.h"
 #include "process/privileges.h"
@@ -83,13 +85,13 @@ struct seat {
 struct tend_server {
 	/*
 	 * This process. First, and together: a child writes here and hardly anywhere else, and each
-	 * page that it writes to is copied.
+	 * page that it writes to is copied. Threads that serve write to what is atomic.
 	 */
 	enum role         role;
 	pid_t             parent;
-	enum stop_how     stop;
-	unsigned long     requests;
-	bool              client_failed; /* tend_conn_fail() */
+	_Atomic enum stop_how stop;
+	atomic_ulong      requests;
+	atomic_bool       client_failed; /* tend_conn_fail() */
 	struct tend_loop *loop;
 	int               parent_channel; /* a child's end of its private channel; -1 */
 	int               lifeline;       /* a child's end: end of file means the parent is gone */
@@ -103,7 +105,7 @@ struct tend_server {
 	FILE            *own_stdin, *own_stdout;   /* while they are */
 	int              kept_stdin, kept_stdout;  /* from before the first client; -1 */
 	struct drains   *drains;      /* where clients are let go of; NULL: by waiting */
-	bool             listeners_gone; /* of this process, although it still serves */
+	atomic_bool      listeners_gone; /* of this process, although it still serves */
 	int64_t          accept_error_logged;
 
 	/* multiplex.c: of a worker with many clients; NULL elsewhere */
@@ -120,6 +122,7 @@ struct tend_server {
 	struct master *master;
 	struct board  *board;
 	int            workers; /* workers.c: how many there are to be */
+	struct lanes  *lanes;   /* thread.c: what their threads do; NULL: they have none */
 
 	/* control.c, status.c: who looks on; NULL: nobody may */
 	struct control *control;
@@ -184,6 +187,9 @@ int server_new_loop(struct tend_server *srv);
 
 /* Reports a failure that ends the server: the fatal hook, then a line at level 0 (NS-LOG-22). */
 void server_fatal(struct tend_server *srv);
+
+/* This process ends after the clients that it has, unless it was told to end sooner. Any thread. */
+void server_retire(struct tend_server *srv);
 
 /* ---- lifecycle.c ---- */
 

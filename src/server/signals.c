@@ -159,6 +159,14 @@ user_signal(struct tend_server *srv, int signo)
 	hook_signal(srv, signo);
 }
 
+/* How many threads there may be stands in the lanes; being woken is all that is needed. */
+static void
+look_again(struct tend_server *srv, int signo)
+{
+	(void)srv;
+	(void)signo;
+}
+
 struct meaning {
 	int signo;
 	void (*act)(struct tend_server *srv, int signo);
@@ -173,6 +181,7 @@ static const struct meaning for_parent[] = {
 static const struct meaning for_worker[] = {
 	{ SIGTERM, leave }, { SIGINT, leave },        { SIGQUIT, leave },
 	{ SIGHUP, retire }, { SIGUSR1, user_signal }, { SIGUSR2, user_signal },
+	{ SIGTTIN, look_again },
 };
 
 static void

@@ -21,7 +21,8 @@ works_since(struct tend_server *srv, const struct child *child, int64_t now)
 	/* Of an earlier image: it has graceful_timeout, and no board to tell more. */
 	if (child->slot == CHILD_WITHOUT_SLOT)
 		return 0;
-	since = board_works_since(srv->board, child->slot);
+	since = srv->lanes != NULL ? lanes_works_since(srv->lanes, child->slot)
+	                           : board_works_since(srv->board, child->slot);
 	return since < child->started - CLOCK_SLACK || since > now + CLOCK_SLACK ? 0 : since;
 }
 

@@ -47,8 +47,8 @@ workers_open(struct tend_server *srv)
 }
 
 /* One that is leaving may have clients for a long time yet: its successor does not wait for that. */
-static int64_t
-manage(struct tend_server *srv, int64_t now)
+int64_t
+workers_manage(struct tend_server *srv, int64_t now)
 {
 	struct master_tally t = master_count(srv);
 
@@ -58,7 +58,7 @@ manage(struct tend_server *srv, int64_t now)
 int
 workers_loop(struct tend_server *srv)
 {
-	return master_loop(srv, manage);
+	return master_loop(srv, workers_manage);
 }
 
 void

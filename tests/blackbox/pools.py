@@ -16,7 +16,7 @@ from tend import eventually
 POOLS = ['PreForkSimple', 'PreFork']
 
 # And those of which it is the workers who accept.
-WORKERS = [*POOLS, 'Multiplex']
+WORKERS = [*POOLS, 'Multiplex', 'Thread']
 
 # "The pool is back within a second."
 SECOND = 1.0 * tend.SLOW
@@ -29,7 +29,7 @@ def words(personality, count):
     if personality == 'PreFork':
         return ['min_servers', count, 'max_servers', count, 'min_spare_servers', 0,
                 'max_spare_servers', count - 1, 'idle_to_minimum', 0]
-    if personality == 'Multiplex':
+    if personality in ('Multiplex', 'Thread'):
         return ['workers', count]
     return []
 

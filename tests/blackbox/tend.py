@@ -31,7 +31,7 @@ SANITIZED = bool(os.environ.get('TEND_TEST_SANITIZED'))
 DEADLINE = 10.0 * SLOW
 
 # INET is started with its client and has tests of its own.
-PERSONALITIES = ['Single', 'Fork', 'PreForkSimple', 'PreFork', 'Multiplex']
+PERSONALITIES = ['Single', 'Fork', 'PreForkSimple', 'PreFork', 'Multiplex', 'Thread']
 
 # Those that serve one client at a time in a process, whose standard input and output it then is.
 ONE_CLIENT = ['Single', 'Fork', 'PreForkSimple', 'PreFork']
@@ -54,7 +54,7 @@ BOUND = re.compile(r'Bound to ([A-Z]+) (?:port|socket) "?([^\s"]+)')
 CONTROL = []
 
 # What a sanitizer leaves in the log of a program that it stopped.
-SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error: ')
+SANITIZER = re.compile(r'(?:ERROR|WARNING): \w+Sanitizer|runtime error: ')
 
 # The exit codes of sysexits.h that the command uses.
 EX_USAGE, EX_NOINPUT, EX_NOUSER, EX_UNAVAILABLE = 64, 66, 67, 69

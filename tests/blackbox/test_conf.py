@@ -266,7 +266,7 @@ def test_transport_of_a_later_part_is_refused(conf, port):
     assert not tend.BOUND.search(done.stderr)
 
 
-@pytest.mark.parametrize('name', ['Thread', 'HTTP', 'PSGI'])
+@pytest.mark.parametrize('name', ['HTTP', 'PSGI'])
 def test_personality_of_a_later_part_is_refused(conf, name):
     """NS-MTY-02"""
     done = tend.run('echo', 'conf_file', conf(f'port 127.0.0.1:0\nserver_type {name}\n'))

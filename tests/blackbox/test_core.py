@@ -274,8 +274,8 @@ def test_personality_is_the_very_first_word_only(words):
 @pytest.mark.parametrize('words, wanted', [
     (['check', 'Single', *PORT], 0), (['check', 'echo', *PORT], 0), (['dump', 'PreFork'], 0),
     (['check', 'MultiType', *PORT], 0),
-    (['check', 'Multiplex', *PORT], 0),
-    (['Thread', *PORT], tend.EX_CONFIG), (['HTTP', *PORT], tend.EX_CONFIG),
+    (['check', 'Multiplex', *PORT], 0), (['check', 'Thread', *PORT], 0),
+    (['HTTP', *PORT], tend.EX_CONFIG),
     (['PSGI', *PORT], tend.EX_CONFIG),
 ], ids=lambda value: ' '.join(value) if isinstance(value, list) else str(value))
 def test_first_word_is_a_command_or_a_personality(words, wanted):

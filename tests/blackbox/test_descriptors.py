@@ -104,6 +104,7 @@ def two_workers(start, personality, where):
         'PreFork': ['min_servers', '2', 'max_servers', '3',
                     'min_spare_servers', '1', 'max_spare_servers', '2'],
         'Multiplex': ['workers', '2'],
+        'Thread': ['workers', '2'],
     }.get(personality, [])
     server = start('echo', 'server_type', personality, 'port', where, *words)
     assert is_served(server, tend.DEADLINE)

@@ -347,7 +347,7 @@ def test_guess_knows_who_plays_and_takes_no_nonsense(start):
 def test_guess_ends_with_its_player(start, personality):
     server = start('run', 'port', '127.0.0.1:0', 'server_type', personality, 'max_servers', 2,
                    '--', EXAMPLES / 'guess.sh')
-    waiting = {'Single': 1, 'Fork': 1, 'Multiplex': 2}.get(personality, 3)
+    waiting = {'Single': 1, 'Fork': 1, 'Multiplex': 2, 'Thread': 2}.get(personality, 3)
     eventually(lambda: len(server.tree()) == waiting, what='the game can begin')
     with server.client() as c:
         c.recv_until('Your guess? ')
