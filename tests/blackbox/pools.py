@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from signal import SIGTERM
 
 import tend
 from tend import eventually
@@ -106,6 +107,16 @@ def close_all(clients):
 
 # ---- load ----
 
+def catches(pid, signo):
+    """Whether the process has a handler for the signal."""
+    try:
+        status = Path(f'/proc/{pid}/status').read_text()
+    except OSError:
+        return False
+    caught = next(line for line in status.splitlines() if line.startswith('SigCgt:'))
+    return bool(int(caught.split()[1], 16) >> (signo - 1) & 1)
+
+
 WITHOUT_END = 86400
 
 class Storm:
@@ -125,6 +136,9 @@ class Storm:
                 *(['--send', line + '\\n', '--expect-text', line + '\\n'] if line else []), *more]
         self.popen = subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True)
+        # Told to stop before it listens to that, it would end without a result.
+        eventually(lambda: not self.runs() or catches(self.popen.pid, SIGTERM),
+                   what='conn_storm can be told to stop')
 
     def __enter__(self):
         return self

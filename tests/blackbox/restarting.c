@@ -7,6 +7,8 @@
  *	stay      nothing until the client says something more
  *	anything else comes back
  *
+ * With MOOD=evented in the environment Multiplex calls a hook, else it serves in fibers.
+ *
  * Option `trace`: a file to which each hook adds its name. Option `refuse`: a file; "two bound" in it
  * makes the hook `bound` of that build fail.
  */
@@ -148,23 +150,20 @@ serve(struct tend_conn *c)
 	}
 }
 
-static const struct tend_service service = {
-	.name = "restarting",
-	.keep_leftovers = true,
-	.options = options,
-	.hooks.configured = configured,
-	.hooks.bound = bound,
-	.hooks.ready = ready,
-	.hooks.child_start = child_start,
-	.hooks.process = serve,
-	.hooks.stopping = stopping,
-	.hooks.children_gone = children_gone,
-	.hooks.before_restart = before_restart,
-	.hooks.after_restart = after_restart,
-};
+#define SHARED \
+	.name = "restarting", .keep_leftovers = true, .options = options, \
+	.hooks.configured = configured, .hooks.bound = bound, .hooks.ready = ready, \
+	.hooks.child_start = child_start, .hooks.stopping = stopping, \
+	.hooks.children_gone = children_gone, .hooks.before_restart = before_restart, \
+	.hooks.after_restart = after_restart
+
+static const struct tend_service evented = { SHARED, .hooks.readable = serve };
+static const struct tend_service waiting = { SHARED, .hooks.process = serve };
 
 int
 main(int argc, char **argv)
 {
-	return tend_main(argc, argv, &service);
+	const char *mood = getenv("MOOD");
+
+	return tend_main(argc, argv, mood != NULL && strcmp(mood, "evented") == 0 ? &evented : &waiting);
 }

@@ -24,6 +24,10 @@ REFUSED = r'No restart: .*; going on as before'
 # PreForkSimple differs from PreFork in numbers only.
 FORKING = ['Fork', 'PreFork', 'Multiplex']
 
+# Multiplex serves in fibers, unless the service has hooks to be called.
+EVENTED = 'Multiplex evented'
+MULTIPLEX = ['Multiplex', EVENTED]
+
 # Enough to be served, few enough to be born quickly.
 FEW = ['max_servers', 4, 'workers', 2, 'log_level', 3]
 
@@ -43,10 +47,19 @@ def begin(start, directory):
             write_conf(directory, conf)
             words += ['conf_file', directory / 'conf']
         options.setdefault('environment', ENVIRONMENT)
+        if personality == EVENTED:
+            personality = 'Multiplex'
+            options['environment'] = {**options['environment'], 'MOOD': 'evented'}
         kind = ['server_type', personality] if personality else []
         return start(*kind, *FEW, *words, program=str(program), **options)
 
     return begin_server
+
+
+@pytest.fixture(params=[*tend.PERSONALITIES, EVENTED])
+def kind(request):
+    """Each personality that accepts its clients itself, and both moods of Multiplex."""
+    return request.param
 
 
 def write_conf(directory, text):
@@ -97,10 +110,10 @@ def script(directory, text):
 
 # ---- nothing is lost ----
 
-def test_fifty_restarts_under_load_lose_nobody(begin, directory, personality):
+def test_fifty_restarts_under_load_lose_nobody(begin, directory, kind):
     """NS-TST-51, NS-HUP-01, -04, -09, NS-HUP-14: the same pid, every client served, no descriptor
-    more. NS-HUP-09 differs: old children finish."""
-    server = begin(personality, 'pid_file', directory / 'pid', 'log_file', directory / 'log',
+    more. NS-HUP-09 differs: old children finish. MX-T34, MX-122."""
+    server = begin(kind, 'pid_file', directory / 'pid', 'log_file', directory / 'log',
                    'log_level', 2, log_path=directory / 'log')
     restart(server)
     before = server.fds()
@@ -114,7 +127,7 @@ def test_fifty_restarts_under_load_lose_nobody(begin, directory, personality):
     eventually(lambda: server.fds() <= before, what=f'{before} descriptors as after one restart')
 
 
-@pytest.mark.parametrize('personality', ['Fork', 'PreFork', 'Multiplex'])
+@pytest.mark.parametrize('personality', ['Fork', 'PreFork', *MULTIPLEX])
 def test_twenty_upgrades_under_load_lose_nobody(begin, directory, personality):
     """NS-HUP-12: what the file at the program's path is now."""
     server = begin(personality, 'log_level', 2)
@@ -129,13 +142,13 @@ def test_twenty_upgrades_under_load_lose_nobody(begin, directory, personality):
     assert server.is_alive()
 
 
-def test_client_of_the_old_image_is_served_to_its_end(begin, personality):
-    """NS-HUP-08, -10, NS-TST-54, MX-123: also where there is one process only, after which comes the
-    restart."""
-    server = begin(personality)
+def test_client_of_the_old_image_is_served_to_its_end(begin, kind):
+    """NS-HUP-08, -10, NS-HUP-23, NS-TST-54, MX-123: also where there is one process only, after which
+    comes the restart."""
+    server = begin(kind)
     with server.client() as c:
         pid = ask(c, 'pid')
-        if personality == 'Single':
+        if kind == 'Single':
             server.signal(SIGHUP)
             assert ask(c, 'still there?') == 'still there?'
         else:
@@ -146,9 +159,9 @@ def test_client_of_the_old_image_is_served_to_its_end(begin, personality):
         c.expect_end()
     server.wait_log(DONE)
     assert say(server, 'parent') == str(server.pid)
-    if personality in POOLS:
-        wait_for_workers(server, 4 if personality == 'PreForkSimple' else len(server.children()))
-    if personality != 'Single':
+    if kind in POOLS:
+        wait_for_workers(server, 4 if kind == 'PreForkSimple' else len(server.children()))
+    if kind != 'Single':
         eventually(lambda: not is_alive(int(pid)), what='the old child is gone')
 
 
@@ -354,9 +367,9 @@ def test_control_and_metrics_go_on_and_upgrade(begin, directory, personality):
 
 # ---- what cannot serve does not take over ----
 
-def test_broken_conf_keeps_the_old_server_and_says_why(begin, directory, personality):
-    """NS-HUP-20, NS-FIX-02, NS-TST-53, MX-124"""
-    server = begin(personality, conf='word first\n')
+def test_broken_conf_keeps_the_old_server_and_says_why(begin, directory, kind):
+    """NS-HUP-20, NS-FIX-02, NS-TST-53, MX-124, MX-T35"""
+    server = begin(kind, conf='word first\n')
     for text, why in [('listen many\n', r'conf:1'), ('user nobody-of-this-name\n', 'nobody-of-this')]:
         write_conf(directory, text)
         restart(server, pattern=rf'No restart: .*{why}.*; going on as before')

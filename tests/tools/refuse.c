@@ -24,7 +24,7 @@
  *
  * The functions, and what else goes by their names:
  *
- *	accept accept4 bind listen socket socketpair connect sendmsg recvmsg
+ *	accept accept4 bind listen socket socketpair connect send sendmsg recvmsg
  *	eventfd epoll_create1 epoll_ctl fork pthread_create chroot rename flock
  *	unlink (unlinkat)
  *	open (open64 openat openat64), pipe2 (pipe), posix_spawn (posix_spawnp)
@@ -176,6 +176,7 @@ static const char *const functions[] = {
 	"pthread_create",
 	"recvmsg",
 	"rename",
+	"send",
 	"sendmsg",
 	"setgid",
 	"setgroups",
@@ -525,6 +526,7 @@ int connect(int, const void *, unsigned);
 int listen(int, int);
 int socket(int, int, int);
 int socketpair(int, int, int, int *);
+ssize_t send(int, const void *, size_t, int);
 ssize_t sendmsg(int, const void *, int);
 ssize_t recvmsg(int, void *, int);
 
@@ -541,6 +543,8 @@ REFUSABLE(int, socket, (int domain, int type, int protocol), (domain, type, prot
     "socket", true)
 REFUSABLE(int, socketpair, (int domain, int type, int protocol, int *fds),
     (domain, type, protocol, fds), "socketpair", true)
+REFUSABLE(ssize_t, send, (int fd, const void *data, size_t size, int flags),
+    (fd, data, size, flags), "send", true)
 REFUSABLE(ssize_t, sendmsg, (int fd, const void *message, int flags), (fd, message, flags),
     "sendmsg", true)
 REFUSABLE(ssize_t, recvmsg, (int fd, void *message, int flags), (fd, message, flags),
