@@ -146,8 +146,10 @@ static void ended(struct tend_conn *c) { trace("ended", c); }
 static void
 failed(struct tend_conn *c, int error)
 {
-	(void)error;
-	trace("failed", c);
+	char hook[32];
+
+	snprintf(hook, sizeof(hook), "failed:%d", -error);
+	trace(hook, c);
 }
 
 /* ---- in both moods ---- */

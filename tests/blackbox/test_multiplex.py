@@ -1,5 +1,6 @@
 """Multiplex: many clients in one process, called by hooks or in fibers. multiplex.c obeys."""
 
+import errno
 import os
 import re
 import signal
@@ -21,12 +22,12 @@ def mood(request):
 class Mux:
     """multiplex.c in one of its moods, and what its hooks wrote down."""
 
-    def __init__(self, start, directory, mood, *words, **options):
+    def __init__(self, start, directory, mood, *words, environment={}, **options):
         self.path = directory / 'trace'
         self.mood = mood
         self.server = start('port', '127.0.0.1:0', 'trace', self.path, *words,
                             program=tend.find_program('multiplex'),
-                            environment={'MOOD': mood}, **options)
+                            environment={'MOOD': mood, **environment}, **options)
 
     def client(self):
         return self.server.client()
@@ -109,6 +110,23 @@ def test_failure_of_one_is_nothing_to_the_others(mux):
     for c in clients[:20] + clients[21:50] + clients[51:]:
         assert pid_of(c) == pid
     close_all(clients)
+
+
+def test_write_that_fails_ends_its_client_once(mux):
+    """DS-T28: one that was interrupted is tried again. A fiber may read on what is there."""
+    service = mux(environment=tend.refusing('send:EINTR:3, send:EIO:1+5'))
+    with service.client() as c, service.client() as other:
+        assert ask(c, 'interrupted') == 'interrupted'
+        assert ask(other, 'meanwhile') == 'meanwhile'
+        c.send_line('lost')
+        if service.mood == 'fibers':
+            c.half_close()
+        assert c.is_cut()
+        service.wait_for('closed')
+        assert ask(other, 'still there') == 'still there'
+        hooks = service.trace(name_of(c))
+        assert hooks.count('closed') == 1
+        assert hooks.count(f'failed:{errno.EIO}') == (service.mood == 'evented')
 
 
 def test_client_that_closes_itself_gets_the_last_words(mux):
