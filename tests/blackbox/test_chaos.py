@@ -290,6 +290,44 @@ def test_server_with_stopped_workers_can_be_ended(start):
     assert server.stop() == 0
 
 
+# ---- the wall clock jumps ----
+
+YEAR = 365 * 86400
+
+def test_wall_clock_may_be_set_a_year_ahead_and_back(start, directory, personality):
+    """No limit of time goes by it: nobody is cut off, and no child is taken for stuck."""
+    wall = directory / 'wall'
+
+    def set_clock(seconds):
+        (directory / 'wall.new').write_text(str(seconds))
+        os.replace(directory / 'wall.new', wall)
+
+        def is_told():
+            visit(server)
+            today = time.strftime('%Y/%m/%d', time.localtime(time.time() + seconds))
+            return server.log().rstrip().rpartition('\n')[2].startswith(today)
+
+        # Under Single there is one at a time.
+        if personality == 'Single':
+            c.close()
+        eventually(is_told, what='the log goes by it')
+
+    server = start_pool(start, personality, 3, 'idle_timeout', 600, 'connection_timeout', 600,
+                        'busy_timeout', 600, 'log_level', 3, environment={'LD_PRELOAD': tend.find_program('wall.so'),
+                                                     'TEND_WALL_FILE': str(wall)})
+    workers = server.children() if personality in pools.WORKERS else []
+    c = server.client()
+    assert ask(c, 'before') == 'before'
+    for seconds in (YEAR, -YEAR, 0):
+        set_clock(seconds)
+        if personality != 'Single':
+            assert ask(c, 'still there') == 'still there'
+        pools.storm(server, connections=100)
+    c.close()
+    assert server.children() == workers if workers else server.is_alive()
+    assert server.stop() == 0
+
+
 # ---- clients that do not behave ----
 
 def vanish(server, how):
