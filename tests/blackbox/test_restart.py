@@ -381,10 +381,12 @@ def test_broken_conf_keeps_the_old_server_and_says_why(begin, directory, kind):
     expect_new(server, word='second')
 
 
-@pytest.mark.parametrize('what', ['gone', 'not executable', 'ends', 'crashes', 'is another program'])
-def test_unusable_program_keeps_the_old_server(begin, directory, what):
-    """NS-HUP-12, NS-FIX-02: and the next restart, with a good one, works."""
-    server = begin('PreFork')
+@pytest.mark.parametrize('personality, what', [
+    *[('PreFork', what) for what in ('gone', 'not executable', 'ends', 'crashes', 'is another program')],
+    *[(personality, 'not executable') for personality in MULTIPLEX]])
+def test_unusable_program_keeps_the_old_server(begin, directory, personality, what):
+    """NS-HUP-12, NS-FIX-02, MX-124, MX-T35: and the next restart, with a good one, works."""
+    server = begin(personality)
     program = directory / 'program'
     if what == 'gone':
         program.unlink()

@@ -244,6 +244,26 @@ shutdown_with_queued_output_sends_it_and_then_the_end(void **state)
 	assert_int_equal(scene.closed, 0);
 }
 
+/* MX-48, MX-T08: nothing more is heard, what is queued leaves, and then it is closed. */
+static void
+connection_that_stopped_reading_sends_the_rest_and_closes(void **state)
+{
+	struct meeting *m = *state;
+	static char heard[sizeof(big) + 1];
+	size_t size = m->real == &transport_awkward ? 5000 : sizeof(big);
+
+	assert_int_equal(tend_conn_watch(scene.c, TEND_READ, false), 0);
+	client_says(m, "unheard");
+	turns(3);
+	assert_int_equal(tend_write(scene.c, big, size), size);
+	tend_close(scene.c);
+	assert_int_equal(client_collects(m, heard, size + 1), size);
+	client_leaves(m);
+	TURN_UNTIL(scene.closed == 1);
+	assert_string_equal(scene.trace, "closed");
+	assert_int_equal(scene.reason, 0);
+}
+
 /* DS-77, MX-40, MX-82, DS-T28: the client is gone while output is queued. */
 static void
 client_that_leaves_with_output_pending_is_a_failure(void **state)
@@ -614,6 +634,7 @@ main(void)
 		ON_PLAIN(answer_to_a_half_closed_client_arrives_complete),
 		ON_ALL(connection_that_is_kept_open_stays),
 		ON_ALL(shutdown_with_queued_output_sends_it_and_then_the_end),
+		ON_ALL(connection_that_stopped_reading_sends_the_rest_and_closes),
 		ON_PLAIN(client_that_leaves_with_output_pending_is_a_failure),
 		ON_PLAIN(failure_while_closing_is_told_by_the_reason),
 		ON_PLAIN(detached_descriptor_is_the_callers),
