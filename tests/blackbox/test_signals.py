@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import pools
 import tend
 from tend import Client, eventually
 from traced import FORKING, POOLS, TWO
@@ -96,6 +97,21 @@ def test_quit_refuses_new_clients_and_serves_the_others_to_their_end(start, wher
         assert say(busy, 'after') == pid
         time.sleep(0.1)
         assert server.is_alive()
+        busy.send_line('quit')
+        busy.recv_all()
+        assert server.wait(AT_ONCE) == 0
+
+
+@pytest.mark.parametrize('kind', ['Fork', *pools.WORKERS])
+def test_term_lets_children_finish_where_that_is_asked_for(start, kind):
+    """NS-FIX-55: supervisors send TERM and nothing else."""
+    server = start(kind, 'port', '127.0.0.1:0', 'child_stop', 'finish',
+                   'stop_timeout', 3 * tend.DEADLINE, *TWO)
+    with greeted(server) as busy:
+        pid = say(busy, 'before')
+        server.signal(signal.SIGTERM)
+        eventually(lambda: is_refused(server.address), what='new clients are refused')
+        assert say(busy, 'after') == pid
         busy.send_line('quit')
         busy.recv_all()
         assert server.wait(AT_ONCE) == 0
