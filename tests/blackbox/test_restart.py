@@ -22,7 +22,7 @@ from tend import EX_UNAVAILABLE, Client, eventually, find_program, is_alive
 DONE = r'Restarted: '
 REFUSED = r'No restart: .*; going on as before'
 # PreForkSimple differs from PreFork in numbers only.
-FORKING = ['Fork', 'PreFork', 'Multiplex']
+FORKING = ['Fork', 'PreFork', 'Multiplex', 'Thread']
 
 # Multiplex serves in fibers, unless the service has hooks to be called.
 EVENTED = 'Multiplex evented'
@@ -127,7 +127,7 @@ def test_fifty_restarts_under_load_lose_nobody(begin, directory, kind):
     eventually(lambda: server.fds() <= before, what=f'{before} descriptors as after one restart')
 
 
-@pytest.mark.parametrize('personality', ['Fork', 'PreFork', *MULTIPLEX])
+@pytest.mark.parametrize('personality', ['Fork', 'PreFork', *MULTIPLEX, 'Thread'])
 def test_twenty_upgrades_under_load_lose_nobody(begin, directory, personality):
     """NS-HUP-12: what the file at the program's path is now."""
     server = begin(personality, 'log_level', 2)
@@ -331,7 +331,7 @@ def test_personality_changes_with_the_configuration(begin, directory):
     program = ['conf_file', directory / 'conf']
     write_conf(directory, 'server_type PreFork\n')
     server = begin(None, *program)
-    for kind in ['Fork', 'PreForkSimple', 'Single', 'PreFork', 'Single', 'Multiplex', 'Fork']:
+    for kind in ['Fork', 'PreForkSimple', 'Single', 'PreFork', 'Single', 'Multiplex', 'Thread', 'Fork']:
         with server.client() as c:
             ask(c, 'pid')
             write_conf(directory, f'server_type {kind}\n')
@@ -383,7 +383,7 @@ def test_broken_conf_keeps_the_old_server_and_says_why(begin, directory, kind):
 
 @pytest.mark.parametrize('personality, what', [
     *[('PreFork', what) for what in ('gone', 'not executable', 'ends', 'crashes', 'is another program')],
-    *[(personality, 'not executable') for personality in MULTIPLEX]])
+    *[(personality, 'not executable') for personality in [*MULTIPLEX, 'Thread']]])
 def test_unusable_program_keeps_the_old_server(begin, directory, personality, what):
     """NS-HUP-12, NS-FIX-02, MX-124, MX-T35: and the next restart, with a good one, works."""
     server = begin(personality)
@@ -435,7 +435,7 @@ def test_start_that_fails_goes_back_to_the_old_image(begin, directory, personali
     expect_new(server, word='second', version='two')
 
 
-@pytest.mark.parametrize('personality', ['PreFork', 'Multiplex'])
+@pytest.mark.parametrize('personality', ['PreFork', 'Multiplex', 'Thread'])
 def test_workers_that_cannot_start_lead_back(begin, directory, personality):
     """The old workers accept until new ones have come up: nobody waits for those that never do."""
     refuse = directory / 'refuse'
