@@ -212,7 +212,7 @@ def all_is_accounted_for(server, collector):
 
 
 @pytest.mark.parametrize('collector', ['unix', 'stream'], indirect=True)
-@pytest.mark.parametrize('server_type', ['Single', 'Fork', 'PreFork'])
+@pytest.mark.parametrize('server_type', ['Single', 'Fork', 'PreFork', 'Multiplex', 'Thread'])
 def test_losses_are_told_to_the_line(start, server_type, collector):
     """NS-LOG-45, NS-LOG-46: a collector that goes, and comes back; of all processes together. At a
     level where nobody writes while the collector closes, between its last look and its end."""
@@ -232,7 +232,7 @@ def test_losses_are_told_to_the_line(start, server_type, collector):
 
 
 @pytest.mark.parametrize('collector', ['udp', 'tcp'], indirect=True)
-@pytest.mark.parametrize('server_type', ['Fork', 'PreFork'])
+@pytest.mark.parametrize('server_type', ['Fork', 'PreFork', 'Multiplex', 'Thread'])
 def test_collector_of_the_net_is_found_again(start, server_type, collector):
     """NS-LOG-45: what a kernel had taken when the collector died nobody can count."""
     server = start(server_type, *words_for(collector))
@@ -250,7 +250,7 @@ def test_collector_of_the_net_is_found_again(start, server_type, collector):
 
 
 @pytest.mark.parametrize('kind', ['unix', 'stream', 'tcp'])
-@pytest.mark.parametrize('server_type', ['Fork', 'PreFork'])
+@pytest.mark.parametrize('server_type', ['Fork', 'PreFork', 'Multiplex', 'Thread'])
 def test_collector_that_stopped_reading_holds_nobody_up(start, directory, kind, server_type):
     """NS-LOG-45: were each line to wait for a tenth of a second, this would take minutes."""
     collector = Collector(kind, directory)
@@ -414,7 +414,7 @@ def tell_of_losses(server, log, full):
     assert any(full in reason for reason in reasons), reasons
 
 
-@pytest.mark.parametrize('server_type', ['Single', 'Fork', 'PreFork'])
+@pytest.mark.parametrize('server_type', ['Single', 'Fork', 'PreFork', 'Multiplex', 'Thread'])
 def test_file_that_may_not_grow(start, directory, server_type):
     """NS-LOG-46: no process dies of it (XFSZ), clients are served, and losses are told."""
     log = directory / 'log'
@@ -440,7 +440,7 @@ def test_file_that_may_not_grow(start, directory, server_type):
 
 
 @as_root
-@pytest.mark.parametrize('server_type', ['Fork', 'PreFork'])
+@pytest.mark.parametrize('server_type', ['Fork', 'PreFork', 'Multiplex', 'Thread'])
 def test_disk_that_is_full(start, directory, server_type):
     """NS-LOG-46"""
     disk = directory / 'disk'
