@@ -247,7 +247,7 @@ def test_lookup_that_does_not_end_denies_where_a_name_is_needed(serve, source):
     assert name_of(server, '127.0.0.2') == 'honest.example'
 
 
-@pytest.mark.parametrize('server_type', ['Fork', 'PreForkSimple', 'PreFork'])
+@pytest.mark.parametrize('server_type', ['Fork', 'PreForkSimple', 'PreFork', 'Thread'])
 def test_dead_resolver_holds_up_nobody_else(serve, server_type):
     """NS-ACC-19: others are served while one waits for its name, without an end here."""
     server = serve('server_type', server_type, 'max_servers', '8', 'reverse_lookups', '1',
