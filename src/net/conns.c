@@ -90,7 +90,7 @@ conns_took(struct evented *m, int64_t begun)
 	int64_t took = all->stall > 0 ? coarse_now() - begun : 0;
 
 	if (took >= all->stall && all->stall > 0)
-		all->stalled(&m->c, took);
+		all->stalled(all->stalled_data, &m->c, took);
 }
 
 /* ---- the end of the turn ---- */

@@ -36,7 +36,9 @@ struct conns {
 	size_t            count;
 	bool              over;     /* the loop is about to go: there are no new ones */
 	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
-	void (*stalled)(struct tend_conn *c, int64_t took);
+	/* `c` may be one that belongs to no server. */
+	void (*stalled)(void *data, struct tend_conn *c, int64_t took);
+	void             *stalled_data;
 };
 
 /* What the connections of one kind have in common, made by who has them. */

@@ -298,11 +298,12 @@ parent_gone(struct tend_watch *w, unsigned events)
 
 /* ---- opening ---- */
 
-/* A handler that is in the way of all others. */
+/* A handler that is in the way of all others. It may be one of a connection that the service has made
+   itself, which knows of no server. */
 static void
-stalled(struct tend_conn *c, int64_t took)
+stalled(void *data, struct tend_conn *c, int64_t took)
 {
-	tend_log(c->mood->server, TEND_LOG_WARNING,
+	tend_log(data, TEND_LOG_WARNING,
 	    "Serving %s held up all other clients for %.3f s (option stall_warning)", tend_peer(c),
 	    clock_to_seconds(took));
 }
@@ -372,6 +373,7 @@ open_mood(struct crowd *crowd)
 	all->drains.seconds = srv->settings.value.linger_timeout;
 	all->stall = clock_from_seconds(srv->settings.value.stall_warning);
 	all->stalled = stalled;
+	all->stalled_data = srv;
 	if (h->readable == NULL || parcels_needs_fibers(srv))
 		r = open_fibers(crowd);
 	if (h->readable != NULL) {
