@@ -53,6 +53,8 @@ struct evented_mood {
 	void (*finishing)(struct tend_conn *c);
 	/* It is closed; it is freed after this. May be NULL: the hook `closed` then. */
 	void (*closed)(struct tend_conn *c);
+	/* It has no descriptor any more, which is somebody else's: `closed` will not be called. */
+	void (*detached)(struct tend_conn *c);
 	/* The handshake is over: 0, or why it failed. NULL: `connected` and `failed`. */
 	void (*shaken)(struct tend_conn *c, int code);
 };

@@ -199,6 +199,8 @@ tend_conn_detach(struct tend_conn *c, void **unread, size_t *size)
 		return r;
 	tend_conn_cork(c, false);
 	fd = conn_give_up_fd(c);
+	if (evented_mood_of(c)->detached != NULL)
+		evented_mood_of(c)->detached(c);
 	evented_forget(m);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return fd;

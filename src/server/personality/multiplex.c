@@ -20,6 +20,7 @@
 #include "server/parcels.h"
 #include "server/personality.h"
 #include "server/serve.h"
+#include "server/status.h"
 #include "server/workers.h"
 
 /* Clients of one listener in a turn: the others have work, too. */
@@ -89,6 +90,17 @@ closed(struct tend_conn *c)
 	struct tend_server *srv = c->mood->server;
 
 	serve_closed(srv, c);
+	client_left(srv->crowd);
+}
+
+/* The service has it now, and may keep it for as long as it likes. */
+static void
+detached(struct tend_conn *c)
+{
+	struct tend_server *srv = c->mood->server;
+
+	lookup_cancel(c);
+	status_closed(srv, c);
 	client_left(srv->crowd);
 }
 
@@ -380,6 +392,7 @@ open_mood(struct crowd *crowd)
 		evented_mood_init(&crowd->mood, all);
 		crowd->mood.finishing = finishing;
 		crowd->mood.closed = closed;
+		crowd->mood.detached = detached;
 		crowd->mood.shaken = shaken;
 	} else {
 		evented_mood_init_fiber(&crowd->mood, all, &crowd->fibers);
