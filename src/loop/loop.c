@@ -237,6 +237,19 @@ choose_room(struct tend_loop *loop)
 }
 
 static int
+wait_for_events(struct tend_loop *loop, int64_t limit)
+{
+	int r;
+
+	if (loop->waits != NULL)
+		loop->waits(loop->waits_data, true);
+	r = loop->poller->wait(loop, limit);
+	if (loop->waits != NULL)
+		loop->waits(loop->waits_data, false);
+	return r;
+}
+
+static int
 take_turn(struct tend_loop *loop, int64_t limit)
 {
 	bool timers_ran = false;
@@ -252,7 +265,7 @@ take_turn(struct tend_loop *loop, int64_t limit)
 	if (!loop->doomed) {
 		choose_room(loop);
 		/* No turn waits after a callback: the caller may have waited for just that. */
-		r = loop->poller->wait(loop, timers_ran ? 0 : wait_limit(loop, limit));
+		r = wait_for_events(loop, timers_ran ? 0 : wait_limit(loop, limit));
 		loop->now_known = false;
 		if (r == 0)
 			deliver(loop, timers_ran);

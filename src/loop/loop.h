@@ -142,6 +142,9 @@ struct tend_loop {
 	int64_t      timeout;   /* no wait is longer */
 	tend_turn_fn hook;
 	void        *hook_data;
+	/* Before and after each wait for events, be it one for no time. NULL: nobody wants to know. */
+	void       (*waits)(void *data, bool begins);
+	void        *waits_data;
 
 	bool now_known; /* in this turn */
 	bool running;   /* inside tend_loop_run() */

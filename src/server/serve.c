@@ -198,6 +198,15 @@ waits(void *data, bool begins)
 		board_resume(srv->board);
 }
 
+void
+serve_watch_loop(struct tend_server *srv)
+{
+	if (srv->role != ROLE_CHILD || srv->settings.value.busy_timeout <= 0)
+		return;
+	srv->loop->waits = waits;
+	srv->loop->waits_data = srv;
+}
+
 static int
 wait_watched(struct tend_conn *c, unsigned events, int64_t deadline)
 {

@@ -14,6 +14,12 @@ void serve_let_go_of_listeners(struct tend_server *srv);
 void serve_open_mood(struct tend_server *srv, bool interruptible);
 
 /*
+ * Where a process has many clients, all of whom wait in its loop: it is well as long as that has its
+ * turns, however busy it is (option busy_timeout).
+ */
+void serve_watch_loop(struct tend_server *srv);
+
+/*
  * Serves the client on `fd`, which is taken, from the first step to the last. `peer` may be NULL;
  * `place` is limits_enter()'s. Failures end this connection and nothing else.
  */

@@ -636,6 +636,7 @@ work(struct tend_server *srv, unsigned long most)
 	if (crowd == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	r = open_crowd(crowd, srv, most);
+	serve_watch_loop(srv);
 	if (r == 0)
 		r = work_until_told(crowd);
 	board_leave(srv->board);
