@@ -360,7 +360,8 @@ hurry_old_children(struct tend_server *srv, int64_t now)
 	for (i = 0; i < kids->count; i++) {
 		struct child *child = &kids->list[i];
 		int64_t end = clock_after(child->retired, patience);
-		int64_t kill_at = clock_after(end, clock_from_seconds(config->stop_timeout));
+		int64_t kill_at = config->stop_timeout > 0
+		    ? clock_after(end, clock_from_seconds(config->stop_timeout)) : CLOCK_NEVER;
 
 		if (child->slot != CHILD_WITHOUT_SLOT || !child->leaving)
 			continue;
