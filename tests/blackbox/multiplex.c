@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <tend/tend.h>
@@ -66,6 +67,40 @@ dive(int n)
 }
 
 static void
+doze(struct tend_conn *c)
+{
+	(void)c;
+	usleep(300000);
+	tend_close(c);
+}
+
+/* A connection that belongs to the service and to no client, and what it does is slow. */
+static void
+make_friend(struct tend_conn *c)
+{
+	static const struct tend_conn_hooks hooks = { .readable = doze };
+	struct tend_conn *made;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		abort();
+	if (tend_conn_new(&made, tend_server_loop(tend_conn_server(c)), pair[0], &hooks, NULL) < 0)
+		abort();
+	close(pair[1]);
+}
+
+/* The descriptor is ours from now on, for a last word. */
+static void
+take_off(struct tend_conn *c)
+{
+	int fd = tend_conn_detach(c, NULL, NULL);
+
+	if (fd < 0 || send(fd, "taken\n", 6, 0) != 6)
+		abort();
+	close(fd);
+}
+
+static void
 obey(struct tend_conn *c, const char *line)
 {
 	struct tend_server *srv = tend_conn_server(c);
@@ -84,6 +119,13 @@ obey(struct tend_conn *c, const char *line)
 		tend_conn_fail(c, -EPROTO, "cannot understand");
 	else if (strcmp(line, "stall") == 0)
 		usleep(300000);
+	else if (strcmp(line, "hang") == 0)
+		for (;;)
+			pause();
+	else if (strcmp(line, "friend") == 0)
+		make_friend(c);
+	else if (strcmp(line, "detach") == 0)
+		take_off(c);
 	else if (strcmp(line, "dive") == 0)
 		dive(0);
 	else if (strcmp(line, "die") == 0)

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 import tend
-from pools import SECOND, ask, close_all, pid_of, wait_for_workers
+from pools import SECOND, ask, close_all, pause, pid_of, wait_for_workers
 from tend import eventually
 
 MOODS = ['evented', 'fibers']
@@ -277,6 +277,52 @@ def test_handler_that_holds_up_the_others_is_told_of(mux):
         assert ask(c, 'over') == 'over'
         service.server.wait_log(rf'{re.escape(name_of(c))} held up all other clients for '
                                 r'0\.\d+ s \(option stall_warning\)')
+
+
+def test_connection_without_a_server_that_holds_up_the_others_is_told_of(mux):
+    """MX-134: one that the service made on the loop of its worker; the worker lives on"""
+    service = mux('stall_warning', 0.1)
+    with service.client() as c:
+        pid = pid_of(c)
+        c.send_line('friend')
+        service.server.wait_log(r'held up all other clients for 0\.\d+ s \(option stall_warning\)')
+        assert pid_of(c) == pid
+
+
+def test_worker_that_is_never_without_clients_is_well(mux):
+    """NW-D24: busy_timeout is for a worker whose loop has no turns, not for one that has clients"""
+    service = mux('busy_timeout', 0.3, 'stop_timeout', 0.2)
+    with service.client() as silent, service.client() as c:
+        pid = pid_of(silent)
+        pause(0.5)
+        for _ in range(8):
+            assert ask(c, 'well') == 'well'
+            pause(0.1)
+        assert pid_of(silent) == pid
+    assert 'busy_timeout' not in service.server.log()
+
+
+def test_worker_that_hangs_is_ended(mux):
+    """NW-D24: with TERM, then KILL; another takes its place"""
+    service = mux('busy_timeout', 0.3, 'stop_timeout', 0.2)
+    with service.client() as c:
+        pid = pid_of(c)
+        c.send_line('hang')
+        assert c.is_cut()
+    service.server.wait_log(rf'Child {pid} has worked for 0\.3 s without waiting .*busy_timeout')
+    with service.client() as c:
+        assert pid_of(c) != pid
+
+
+def test_nobody_waits_for_a_client_that_was_taken_off(start, directory):
+    """DS-93: it is the service's own, and none of those that a graceful stop waits for"""
+    service = Mux(start, directory, 'evented')
+    with service.client() as c:
+        c.send_line('detach')
+        assert c.recv_line() == 'taken'
+        c.expect_end()
+    assert service.server.stop(signal.SIGQUIT) == 0
+    assert service.trace().count('closed') == 0
 
 
 # ---- many, and slow ones ----
