@@ -68,7 +68,7 @@ struct tend_datagram_hooks {
 TEND_API int tend_datagrams_start(struct tend_datagrams **into, struct tend_loop *loop,
 	const char *where, const struct tend_datagram_hooks *hooks, void *data);
 /* On a datagram socket of your own, bound and connected as you like, which it takes, on failure too.
-   -EPROTOTYPE: it is no datagram socket. -EEXIST: it is on the loop already. */
+   -EPROTOTYPE: it is no datagram socket. -EEXIST: it is on the loop already, and stays whose it is. */
 TEND_API int tend_datagrams_adopt(struct tend_datagrams **into, struct tend_loop *loop, int fd,
 	const struct tend_datagram_hooks *hooks, void *data);
 /* Tries once more to send what is queued, then closes. The file of a Unix socket that

@@ -81,7 +81,8 @@ struct tend_listener;
  */
 TEND_API int  tend_listener_start(struct tend_listener **into, struct tend_loop *loop,
 	const char *where, const struct tend_conn_hooks *hooks, void *data);
-/* As above for a socket that listens already, which it takes. */
+/* As above for a socket that listens already, which it takes, on failure too. -EEXIST: it is on the loop
+   already, and stays whose it is. */
 TEND_API int  tend_listener_adopt(struct tend_listener **into, struct tend_loop *loop, int fd,
 	const struct tend_conn_hooks *hooks, void *data);
 TEND_API void tend_listener_stop(struct tend_listener *l);

@@ -228,6 +228,8 @@ int
 tend_datagrams_adopt(struct tend_datagrams **into, struct tend_loop *loop, int fd,
 	const struct tend_datagram_hooks *hooks, void *data)
 {
+	if (watch_is_on(loop, fd))
+		return -EEXIST; /* it is somebody else's */
 	return datagrams_new(into, loop, fd, false, hooks, data);
 }
 

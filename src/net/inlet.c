@@ -83,10 +83,13 @@ int
 tend_listener_adopt(struct tend_listener **into, struct tend_loop *loop, int fd,
 	const struct tend_conn_hooks *hooks, void *data)
 {
-	struct tend_listener *l = calloc(1, sizeof(*l));
+	struct tend_listener *l;
 	struct addr bound;
 	int r = -ENOMEM;
 
+	if (watch_is_on(loop, fd))
+		return -EEXIST; /* it is somebody else's */
+	l = calloc(1, sizeof(*l));
 	if (l == NULL || (l->conns = conns_of(loop)) == NULL)
 		goto fail;
 	l->loop = loop;

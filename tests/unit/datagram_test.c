@@ -4,6 +4,7 @@
 #include "loop_fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,6 +437,19 @@ what_is_no_datagram_socket_is_not_taken(void **state)
 	close(pair[1]);
 }
 
+static void
+what_is_on_the_loop_already_stays_whose_it_is(void **state)
+{
+	struct tend_datagrams *first, *second;
+	int fd;
+
+	assert_int_equal(tend_datagrams_start(&first, *state, "127.0.0.1:0", &hooks, NULL), 0);
+	fd = tend_datagrams_fd(first);
+	assert_int_equal(tend_datagrams_adopt(&second, *state, fd, &hooks, NULL), -EEXIST);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	tend_datagrams_stop(first);
+}
+
 /* ---- errors ---- */
 
 /* An address that nobody has, for now. */
@@ -770,6 +784,7 @@ main(void)
 		ON_EACH_POLLER(many_answers_leave_in_batches),
 		ON_EACH_POLLER(what_cannot_be_sent_is_said_at_once),
 		ON_EACH_POLLER(what_is_no_datagram_socket_is_not_taken),
+		ON_EACH_POLLER(what_is_on_the_loop_already_stays_whose_it_is),
 		ON_EACH_POLLER(a_refusal_is_told_and_the_socket_goes_on),
 		ON_EACH_POLLER(a_refusal_found_in_sending_costs_no_datagram),
 		ON_EACH_POLLER(a_queue_of_errors_does_not_spin),

@@ -138,6 +138,7 @@ what_cannot_listen_is_refused(void **state)
 	static const struct tend_conn_hooks deaf = { .accepted = welcome };
 	struct tend_loop *loop = *state;
 	struct tend_listener *other;
+	int fd;
 
 	assert_int_equal(tend_listener_start(&other, loop, "nowhere", &hooks, NULL), -EINVAL);
 	assert_int_equal(tend_listener_start(&other, loop, "127.0.0.1:0", &deaf, NULL), -EINVAL);
@@ -145,6 +146,14 @@ what_cannot_listen_is_refused(void **state)
 	start(loop, "127.0.0.1:0", &hooks);
 	assert_int_equal(tend_listener_start(&other, loop, tend_listener_address(listener), &hooks, NULL),
 	    -EADDRINUSE);
+	/* Twice on one loop: the first goes on. */
+	fd = visit();
+	TURN_UNTIL(loop, accepted == 1);
+	assert_int_equal(tend_listener_adopt(&other, loop, tend_conn_fd(last), &hooks, NULL), -EEXIST);
+	assert_int_equal(send(fd, "still", 5, 0), 5);
+	TURN_UNTIL(loop, strcmp(heard, "still") == 0);
+	close(fd);
+	TURN_UNTIL(loop, closed == 1);
 	tend_listener_stop(listener);
 	tend_listener_stop(NULL);
 }
