@@ -279,6 +279,7 @@ bool conn_expired(const struct tend_conn *c); /* the deadline of the whole conne
 int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
 int  conn_end_output(struct tend_conn *c); /* the queue is empty. 0, -EAGAIN or -errno */
+int  conn_writable(const struct tend_conn *c); /* 0 when output can be taken */
 int  conn_break(struct tend_conn *c, int code); /* output is over: every call says so from now on */
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */

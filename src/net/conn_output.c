@@ -216,9 +216,8 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
 }
 
-/* 0 when output can be taken. */
-static int
-writable(const struct tend_conn *c)
+int
+conn_writable(const struct tend_conn *c)
 {
 	if (!c->open)
 		return -ENOTCONN;
@@ -241,7 +240,7 @@ tend_write(struct tend_conn *c, const void *data, size_t size)
 
 	/* What was written to the stream before comes first. */
 	conn_stdio_flush(c);
-	r = writable(c);
+	r = conn_writable(c);
 	if (r < 0)
 		return r;
 	if (buf_length(&c->out) + size < OUTPUT_BUFFER)
@@ -262,7 +261,7 @@ tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 	int r;
 
 	conn_stdio_flush(c);
-	r = writable(c);
+	r = conn_writable(c);
 	if (r < 0)
 		return r;
 	into = c->sending == SENDING_PIECE ? &c->extras->late : &c->out;
@@ -329,7 +328,7 @@ conn_end_output(struct tend_conn *c)
 int
 tend_shutdown(struct tend_conn *c)
 {
-	int r = writable(c);
+	int r = conn_writable(c);
 
 	if (r < 0)
 		return r == -EPIPE && (c->output_ended || c->ending) ? 0 : r;

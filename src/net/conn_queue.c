@@ -188,23 +188,13 @@ conn_queue_drop(struct tend_conn *c)
 /* ---- what is public ---- */
 
 static int
-writable(const struct tend_conn *c)
-{
-	if (!c->open)
-		return -ENOTCONN;
-	if (c->output_ended || c->ending)
-		return -EPIPE;
-	return c->broken;
-}
-
-static int
 add(struct tend_conn *c, struct entry from)
 {
 	struct entry *e;
 	int r;
 
 	conn_stdio_flush(c);
-	r = writable(c);
+	r = conn_writable(c);
 	if (r < 0)
 		return r;
 	/* The handler of this connection is in the middle of a piece, and we are not it. */

@@ -37,9 +37,8 @@ die(struct evented *m)
 	conns_attend(m);
 }
 
-/* The connection lets go of its descriptor. Not later: the number may be another's in a moment. */
-static void
-closing(struct tend_conn *c, bool lives_on)
+void
+evented_closing(struct tend_conn *c, bool lives_on)
 {
 	if (lives_on)
 		tend_watch_stop(&evented_of(c)->watch);
@@ -547,7 +546,7 @@ evented_mood_init(struct evented_mood *mood, struct conns *all)
 			.may_wait = may_not_wait,
 			.close = take_over_close,
 			.retimed = retimed,
-			.closing = closing,
+			.closing = evented_closing,
 			.share = EVENTED_SHARE,
 			.interrupt_fd = -1,
 			.lifeline_fd = -1,

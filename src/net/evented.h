@@ -202,6 +202,8 @@ void evented_settle(struct evented *m); /* after a hook: sends, closes, waits */
 void evented_due(struct evented *m);    /* what was put off to the end of the turn */
 void evented_arm(struct evented *m);    /* the timer, for what it waits for now */
 void evented_free(struct evented *m);
+/* The connection lets go of its descriptor. Not later: the number may be another's in a moment. */
+void evented_closing(struct tend_conn *c, bool lives_on);
 int  evented_interest(struct evented *m);
 void evented_fiber_event(struct evented *m, unsigned events);
 void evented_fiber_due(struct evented *m);

@@ -165,15 +165,6 @@ hurry(struct evented *m)
 }
 
 static void
-closing(struct tend_conn *c, bool lives_on)
-{
-	if (lives_on)
-		tend_watch_stop(&evented_of(c)->watch);
-	else
-		watch_drop(&evented_of(c)->watch);
-}
-
-static void
 retimed(struct tend_conn *c)
 {
 	(void)c;
@@ -277,7 +268,7 @@ evented_mood_init_fiber(struct evented_mood *mood, struct conns *all, struct fib
 			.poll = poll_in_fiber,
 			.make = make,
 			.unmake = unmake,
-			.closing = closing,
+			.closing = evented_closing,
 			.share = EVENTED_SHARE,
 			.interrupt_fd = -1,
 			.lifeline_fd = -1,
