@@ -272,6 +272,9 @@ loop(struct tend_server *srv)
 	const struct door *door = srv->personality_state;
 	int r = master_loop(srv, manage);
 
+	/* Nobody is let in any more, and those who knock are no reason to wake. */
+	if (r == 0 && restart_is_due(srv))
+		close_door(srv);
 	/* Refused clients whose farewell is still on its way would be cut off by what follows. */
 	while (r == 0 && restart_is_due(srv) && door->drains != NULL && drains_active(door->drains) > 0)
 		r = master_turn_until(srv, CLOCK_NEVER);
