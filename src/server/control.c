@@ -22,14 +22,17 @@
 /* A client that watches asks every few seconds. */
 #define CONTROL_PATIENCE 60.0
 #define METRICS_PATIENCE 10.0
+/* More commands than that in one turn are obeyed before their answers leave. */
+#define AFTERWARDS 8
 
 struct control {
 	struct tend_server *srv;
 	int64_t             since;
 	struct desk         control, metrics;
-	/* What a command does once its answer is on its way. */
+	/* What commands do once their answers are on their way. */
 	struct tend_later   later;
-	void              (*afterwards)(struct tend_server *srv);
+	void              (*afterwards[AFTERWARDS])(struct tend_server *srv);
+	size_t              waiting; /* so many of them */
 };
 
 static bool
@@ -44,8 +47,11 @@ static void
 act(struct tend_later *l)
 {
 	struct control *ctl = l->data;
+	size_t i;
 
-	ctl->afterwards(ctl->srv);
+	for (i = 0; i < ctl->waiting; i++)
+		ctl->afterwards[i](ctl->srv);
+	ctl->waiting = 0;
 }
 
 static void
@@ -95,7 +101,9 @@ run(struct control *ctl, struct desk_client *c, const struct control_line *line,
 	if (buf_append(&c->out, "\n", 1) < 0)
 		c->last = true;
 	if (command->afterwards != NULL) {
-		ctl->afterwards = command->afterwards;
+		if (ctl->waiting == AFTERWARDS)
+			act(&ctl->later);
+		ctl->afterwards[ctl->waiting++] = command->afterwards;
 		tend_later_start(srv->loop, &ctl->later);
 	}
 }

@@ -456,6 +456,14 @@ def test_stop_is_answered_before_it_happens(watched):
     watched.wait_log(rf'Control: uid {os.getuid()}, pid \d+: stop')
 
 
+def test_commands_that_come_together_all_happen(watched):
+    """In one turn of the loop: what comes second does not take the place of the first."""
+    with Control(watched.control) as control:
+        control.client.sock.sendall(b'stop\nreopen\n')
+        assert control.read() == ('ok', [])
+    assert watched.wait() == 0
+
+
 def test_reload_is_what_the_signal_is(pool):
     assert ctl(pool, 'reload').returncode == 0
     pool.wait_log(r'Control: uid \d+, pid \d+: reload')
