@@ -2,6 +2,7 @@
 #include "server/workers.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -46,12 +47,54 @@ workers_open(struct tend_server *srv)
 	return master_open(srv, (unsigned)srv->workers);
 }
 
+static struct child *
+oldest_leaver(struct tend_server *srv)
+{
+	struct children *kids = &srv->master->children;
+	struct child *oldest = NULL;
+	size_t i;
+
+	for (i = 0; i < kids->count; i++) {
+		struct child *child = &kids->list[i];
+
+		if (child->kind == TEND_CHILD_WORKER && child->slot != CHILD_WITHOUT_SLOT &&
+		    child->ending == 0 &&
+		    (child->leaving || board_is_leaving(srv->board, child->slot)) &&
+		    (oldest == NULL || child->started < oldest->started))
+			oldest = child;
+	}
+	return oldest;
+}
+
+/*
+ * Workers that retire keep their places for as long as their clients stay. When that has gone on
+ * until there is no place for a successor, the one that has had the most time is ended.
+ */
+static void
+make_room(struct tend_server *srv, int64_t now)
+{
+	struct child *child;
+
+	if (children_serving(&srv->master->children) < master_room(srv))
+		return;
+	child = oldest_leaver(srv);
+	if (child == NULL)
+		return;
+	tend_log(srv, TEND_LOG_WARNING,
+	    "Worker %ld retires, and its clients stay; ending it to make room for another",
+	    (long)child->pid);
+	child->ending = now;
+	kill(child->pid, SIGTERM);
+}
+
 /* One that is leaving may have clients for a long time yet: its successor does not wait for that. */
 int64_t
 workers_manage(struct tend_server *srv, int64_t now)
 {
 	struct master_tally t = master_count(srv);
 
+	if (t.waiting + t.busy < (unsigned)srv->workers)
+		make_room(srv, now);
 	return master_keep_workers(srv, t.waiting + t.busy, (unsigned)srv->workers, now);
 }
 

@@ -1,5 +1,6 @@
 """Multiplex: many clients in one process, called by hooks or in fibers. multiplex.c obeys."""
 
+import contextlib
 import errno
 import os
 import re
@@ -387,3 +388,14 @@ def test_dequeue_runs_beside_the_clients(start, directory):
     with server.client() as c:
         server.wait_log('Started dequeue child', count=2)
         assert ask(c, 'meanwhile') == 'meanwhile'
+
+
+def test_workers_whose_clients_stay_do_not_keep_out_their_successors(start):
+    """Each client retires its worker and stays: at last there is no place on the board for another."""
+    server = start('echo', 'server_type', 'Multiplex', 'port', '127.0.0.1:0', 'max_requests', 1)
+    with contextlib.ExitStack() as stack:
+        for i in range(80):
+            client = stack.enter_context(server.client())
+            client.send(f'{i}\n')
+            assert client.recv_until('\n') == f'{i}\n'.encode()
+    assert 'to make room for another' in server.log()

@@ -47,6 +47,7 @@ struct crowd {
 	struct inlet          *inlets;
 	size_t                 count; /* of inlets */
 	size_t                 clients;
+	unsigned long          taken; /* clients there ever were */
 	unsigned long          most;
 	bool                   open;  /* the inlets are watched */
 	int64_t                quiet_since;
@@ -61,6 +62,7 @@ static void
 client_came(struct crowd *crowd)
 {
 	crowd->clients++;
+	crowd->taken++;
 	board_opened(crowd->srv->board);
 	child_title(crowd->srv, true);
 }
@@ -259,7 +261,7 @@ take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *
 static bool
 has_had_its_share(const struct crowd *crowd)
 {
-	return crowd->most != 0 && crowd->srv->requests >= crowd->most;
+	return crowd->most != 0 && crowd->taken >= crowd->most;
 }
 
 static void
