@@ -249,18 +249,25 @@ put_line(struct logger *l, enum tend_log_level level, char *line, size_t length)
 		l->sink->copy(l, line, length, r < 0);
 }
 
-void
-logger_vwrite(struct logger *l, enum tend_log_level level, const char *format, va_list args)
+/* A function of its own, so that a line that nobody wants does not touch the room for one. */
+static void __attribute__((noinline)) TEND_PRINTF(3, 0)
+write_line(struct logger *l, enum tend_log_level level, const char *format, va_list args)
 {
 	char line[LINE_SIZE + 1];
 	int saved_errno = errno;
 
-	if (!logger_wants(l, level) || l->sink == &sink_nowhere ||
-	    ((l->sink->traits & SINK_ERRORS_ONLY) && level > TEND_LOG_ERROR))
-		return;
 	follow_reopening(l);
 	put_line(l, level, line, build(l, line, sizeof(line), level, format, args));
 	errno = saved_errno;
+}
+
+void
+logger_vwrite(struct logger *l, enum tend_log_level level, const char *format, va_list args)
+{
+	if (!logger_wants(l, level) || l->sink == &sink_nowhere ||
+	    ((l->sink->traits & SINK_ERRORS_ONLY) && level > TEND_LOG_ERROR))
+		return;
+	write_line(l, level, format, args);
 }
 
 void

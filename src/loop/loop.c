@@ -40,13 +40,17 @@ free_memory(struct tend_loop *loop)
 	free(loop);
 }
 
+/* On one page, whatever was allocated before: a parent that forks copies each page that it writes to. */
+#define LOOP_SIZE 2048
+_Static_assert(sizeof(struct tend_loop) <= LOOP_SIZE, "a loop fits into its page");
+
 /* The large parts first: what is written to all the time then lies close together behind them. */
 static struct tend_loop *
 allocate(void)
 {
 	struct fired *many = malloc(LOOP_BATCH * sizeof(*many));
 	struct wheel *wheel = calloc(1, sizeof(*wheel));
-	struct tend_loop *loop = calloc(1, sizeof(*loop));
+	struct tend_loop *loop = aligned_alloc(LOOP_SIZE, LOOP_SIZE);
 
 	if (many == NULL || wheel == NULL || loop == NULL) {
 		free(many);
@@ -54,6 +58,7 @@ allocate(void)
 		free(loop);
 		return NULL;
 	}
+	memset(loop, 0, sizeof(*loop));
 	loop->many = many;
 	loop->wheel = wheel;
 	loop->fired = many;

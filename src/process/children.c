@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void
@@ -26,21 +27,25 @@ children_done(struct children *kids)
 
 	for (i = 0; i < kids->count; i++)
 		close_channel(&kids->list[i]);
-	free(kids->list);
+	if (kids->list != kids->few)
+		free(kids->list);
 	*kids = (struct children){ 0 };
 }
 
 int
 children_reserve(struct children *kids)
 {
-	size_t size = kids->size > 0 ? kids->size * 2 : 16;
-	struct child *list;
+	size_t size = kids->size > 0 ? kids->size * 2 : CHILDREN_FEW;
+	struct child *list = kids->few;
 
 	if (kids->count < kids->size)
 		return 0;
-	list = realloc(kids->list, size * sizeof(*list));
+	if (size > CHILDREN_FEW)
+		list = realloc(kids->list != kids->few ? kids->list : NULL, size * sizeof(*list));
 	if (list == NULL)
 		return -ENOMEM;
+	if (kids->list == kids->few)
+		memcpy(list, kids->few, sizeof(kids->few));
 	kids->list = list;
 	kids->size = size;
 	return 0;

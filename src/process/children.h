@@ -28,11 +28,16 @@ struct child {
 	struct tend_watch   *watch;   /* on the channel; owned */
 };
 
+/* So many without memory of their own: a master of Fork seldom has more, and writes to fewer pages. */
+#define CHILDREN_FEW 16
+
+/* Zeroed at first; stays where it is. */
 struct children {
-	struct child *list; /* in no order */
+	struct child *list; /* in no order; `few`, or memory of its own */
 	size_t        count;
 	size_t        size;
 	size_t        by_kind[TEND_CHILD_DEQUEUE + 1];
+	struct child  few[CHILDREN_FEW];
 };
 
 void children_done(struct children *kids);

@@ -29,8 +29,10 @@ daemonize_init(struct daemonize *d)
 void
 daemonize_forget(struct daemonize *d)
 {
-	if (d->ready_fd >= 0)
-		close(d->ready_fd);
+	/* Nothing is written without need: a child would copy the page. */
+	if (d->ready_fd < 0)
+		return;
+	close(d->ready_fd);
 	d->ready_fd = -1;
 }
 

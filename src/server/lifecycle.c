@@ -498,7 +498,7 @@ open_personality(struct tend_server *srv)
 	int r;
 
 	if (p->state_size > 0) {
-		srv->personality_state = calloc(1, p->state_size);
+		srv->personality_state = server_hot(srv, p->state_size);
 		if (srv->personality_state == NULL)
 			return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	}
@@ -511,8 +511,8 @@ close_personality(struct tend_server *srv)
 {
 	if (srv->personality->close != NULL)
 		srv->personality->close(srv);
-	free(srv->personality_state);
 	srv->personality_state = NULL;
+	server_cool(srv);
 	limits_close(srv);
 }
 

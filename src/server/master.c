@@ -88,7 +88,7 @@ int
 master_open(struct tend_server *srv, unsigned children)
 {
 	const struct tend_config *config = &srv->settings.value;
-	struct master *m = calloc(1, sizeof(*m));
+	struct master *m = server_hot(srv, sizeof(*m));
 	enum serialize_how how = how_to_serialize(srv);
 	int64_t now = clock_now();
 	int r;
@@ -161,7 +161,6 @@ master_close(struct tend_server *srv)
 		close(m->lifeline[0]);
 		close(m->lifeline[1]);
 	}
-	free(m);
 	srv->master = NULL;
 	board_free(srv->board);
 	srv->board = NULL;

@@ -15,6 +15,8 @@
 #include "server/personality.h"
 #include "server/restart.h"
 #include "server/server.h"
+
+#define PAGE ((size_t)4096)
 #include "server/supervise.h"
 
 /* ---- errors ---- */
@@ -120,10 +122,41 @@ default_name(void)
 	                                                       : "tend");
 }
 
+/* Zeroed memory that begins a page; to be freed with free(). */
+static void *
+new_page(size_t size)
+{
+	void *p = aligned_alloc(PAGE, (size + PAGE - 1) / PAGE * PAGE);
+
+	if (p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+void *
+server_hot(struct tend_server *srv, size_t size)
+{
+	void *p;
+
+	size = (size + 63) / 64 * 64;
+	if (size > PAGE - srv->hot_used)
+		return NULL;
+	p = srv->hot + srv->hot_used;
+	srv->hot_used += size;
+	memset(p, 0, size);
+	return p;
+}
+
+void
+server_cool(struct tend_server *srv)
+{
+	srv->hot_used = 0;
+}
+
 struct tend_server *
 tend_server_new(const struct tend_service *service)
 {
-	struct tend_server *srv = calloc(1, sizeof(*srv));
+	struct tend_server *srv = new_page(sizeof(*srv));
 
 	if (srv == NULL)
 		return NULL;
@@ -141,7 +174,8 @@ tend_server_new(const struct tend_service *service)
 	pidfile_init(&srv->pidfile);
 	daemonize_init(&srv->daemon);
 	conn_init(&srv->seat.conn);
-	if (restart_init(srv) < 0 || supervise_init(srv) < 0 || srv->name == NULL) {
+	srv->hot = new_page(PAGE);
+	if (srv->hot == NULL || restart_init(srv) < 0 || supervise_init(srv) < 0 || srv->name == NULL) {
 		tend_server_free(srv);
 		return NULL;
 	}
@@ -155,6 +189,7 @@ tend_server_free(struct tend_server *srv)
 	if (srv == NULL)
 		return;
 	conn_done(&srv->seat.conn);
+	free(srv->hot);
 	access_free(srv->access);
 	limits_free(srv);
 	endpoints_done(&srv->endpoints);

@@ -128,7 +128,16 @@ struct tend_server {
 	struct control *control;
 	struct ledger  *ledger;
 
+	/*
+	 * signals.c, here because the master writes to the first few at each death of a child, and has
+	 * this page in its hands anyway.
+	 */
+	struct tend_signal signals[SERVER_SIGNALS_MAX];
+	size_t             signal_count;
+
 	/* server.c: the description and the configuration */
+	char  *hot; /* a page: see server_hot() */
+	size_t hot_used;
 	const struct tend_service *service;
 	const struct tend_hooks   *hooks;
 	struct error               error;
@@ -169,8 +178,6 @@ struct tend_server {
 	struct supervise *supervise;
 
 	/* signals.c */
-	struct tend_signal signals[SERVER_SIGNALS_MAX];
-	size_t             signal_count;
 	int                passthrough[SERVER_SIGNALS_MAX];
 	size_t             passthrough_count;
 	struct sigaction   pipe_before, xfsz_before; /* what they did before the server ran */
@@ -184,6 +191,14 @@ int server_fail(struct tend_server *srv, int status, int code, const char *forma
 
 /* A loop on the poller that the option poller names. 0 or -errno, with a sentence. */
 int server_new_loop(struct tend_server *srv);
+
+/*
+ * Zeroed room in the server's hot page, for what the parent writes to at each fork and death of a
+ * child: what is written together is then copied together. NULL: there is none left. It is given back
+ * as a whole, at the end of a run.
+ */
+void *server_hot(struct tend_server *srv, size_t size);
+void  server_cool(struct tend_server *srv);
 
 /* Reports a failure that ends the server: the fatal hook, then a line at level 0 (NS-LOG-22). */
 void server_fatal(struct tend_server *srv);
