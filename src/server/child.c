@@ -239,3 +239,27 @@ child_waiting(struct tend_server *srv)
 	board_waiting(srv->board);
 	child_title(srv, false);
 }
+
+/* ---- a child with many clients that has nothing to do ---- */
+
+bool
+child_wants_idle_turns(const struct tend_server *srv)
+{
+	return srv->settings.value.idle_period > 0 && (srv->hooks->child_idle != NULL ||
+	    srv->policy.worker_idle > 0 || srv->policy.titles);
+}
+
+void
+child_idle_turn(struct tend_server *srv, int64_t unused)
+{
+	hook_idle(srv);
+	if (board_clients_of(srv->board, srv->birth->slot) > 0)
+		return;
+	child_title_idle(srv, (long)(unused / CLOCK_SECOND));
+	if (srv->policy.worker_idle == 0 || unused <= srv->policy.worker_idle ||
+	    (srv->requests == 0 && !srv->policy.unused_retire_too))
+		return;
+	tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %ld idle seconds (option worker_idle_timeout)",
+	    (long)(unused / CLOCK_SECOND));
+	server_retire(srv);
+}

@@ -50,4 +50,12 @@ void child_title(struct tend_server *srv, bool busy);
 /* The same of a waiting worker, with the seconds since its last client or, below zero, its birth. */
 void child_title_idle(struct tend_server *srv, long seconds);
 
+/* Has a child with many clients a use for being woken now and then? */
+bool child_wants_idle_turns(const struct tend_server *srv);
+/*
+ * Nothing has happened for idle_period: the hook, and, without clients for `unused` nanoseconds, the
+ * end of a worker that nobody needs.
+ */
+void child_idle_turn(struct tend_server *srv, int64_t unused);
+
 #endif

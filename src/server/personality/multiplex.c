@@ -495,32 +495,6 @@ turn(struct crowd *crowd, double seconds)
 	return 0;
 }
 
-/* Nothing has happened for idle_period: the hook, and the end of a worker that nobody needs. */
-static void
-idle_turn(struct crowd *crowd, int64_t now)
-{
-	struct tend_server *srv = crowd->srv;
-	int64_t unused = now - crowd->quiet_since;
-
-	hook_idle(srv);
-	if (crowd->clients > 0)
-		return;
-	child_title_idle(srv, (long)(unused / CLOCK_SECOND));
-	if (srv->policy.worker_idle == 0 || unused <= srv->policy.worker_idle ||
-	    (srv->requests == 0 && !srv->policy.unused_retire_too))
-		return;
-	tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %ld idle seconds (option worker_idle_timeout)",
-	    (long)(unused / CLOCK_SECOND));
-	srv->stop = STOP_GRACEFUL;
-}
-
-static bool
-wants_idle_turns(const struct tend_server *srv)
-{
-	return srv->settings.value.idle_period > 0 && (srv->hooks->child_idle != NULL ||
-	    srv->policy.worker_idle > 0 || srv->policy.titles);
-}
-
 static int
 work_with_idle_turns(struct crowd *crowd)
 {
@@ -539,7 +513,7 @@ work_with_idle_turns(struct crowd *crowd)
 			looked = now;
 		} else if (now - looked >= period) {
 			looked = now;
-			idle_turn(crowd, now);
+			child_idle_turn(srv, now - crowd->quiet_since);
 		}
 		if (srv->stop == STOP_NOT)
 			r = turn(crowd, clock_to_seconds(clock_after(looked, period) - now));
@@ -553,7 +527,7 @@ work_until_told(struct crowd *crowd)
 	struct tend_server *srv = crowd->srv;
 	int r = 0;
 
-	if (wants_idle_turns(srv))
+	if (child_wants_idle_turns(srv))
 		return work_with_idle_turns(crowd);
 	while (r == 0 && srv->stop == STOP_NOT && !has_had_its_share(crowd))
 		r = turn(crowd, -1);

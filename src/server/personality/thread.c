@@ -96,31 +96,6 @@ parent_gone(struct tend_watch *w, unsigned events)
 
 /* ---- working ---- */
 
-/* Nothing has happened for idle_period: the hook, and the end of a worker that nobody needs. */
-static void
-idle_turn(struct shift *s, int64_t unused)
-{
-	struct tend_server *srv = s->srv;
-
-	hook_idle(srv);
-	if (clients_now(srv) > 0)
-		return;
-	child_title_idle(srv, (long)(unused / CLOCK_SECOND));
-	if (srv->policy.worker_idle == 0 || unused <= srv->policy.worker_idle ||
-	    (srv->requests == 0 && !srv->policy.unused_retire_too))
-		return;
-	tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %ld idle seconds (option worker_idle_timeout)",
-	    (long)(unused / CLOCK_SECOND));
-	server_retire(srv);
-}
-
-static bool
-wants_idle_turns(const struct tend_server *srv)
-{
-	return srv->settings.value.idle_period > 0 && (srv->hooks->child_idle != NULL ||
-	    srv->policy.worker_idle > 0 || srv->policy.titles);
-}
-
 /* Clients that come and go are not the main thread's to see: it looks at what was counted. */
 static int
 work_with_idle_turns(struct shift *s)
@@ -141,7 +116,7 @@ work_with_idle_turns(struct shift *s)
 			continue;
 		looked = now;
 		if (srv->requests == requests && clients_now(srv) == clients) {
-			idle_turn(s, now - quiet_since);
+			child_idle_turn(srv, now - quiet_since);
 			continue;
 		}
 		requests = srv->requests;
@@ -157,7 +132,7 @@ work_until_told(struct shift *s)
 	struct tend_server *srv = s->srv;
 	int r = 0;
 
-	if (wants_idle_turns(srv))
+	if (child_wants_idle_turns(srv))
 		return work_with_idle_turns(s);
 	while (r == 0 && srv->stop == STOP_NOT)
 		r = turn(s, -1);
