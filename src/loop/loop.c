@@ -37,28 +37,32 @@ free_memory(struct tend_loop *loop)
 {
 	free(loop->many);
 	free(loop->wheel);
-	free(loop);
+	if (!loop->borrowed)
+		free(loop);
 }
 
-/* On one page, whatever was allocated before: a parent that forks copies each page that it writes to. */
-#define LOOP_SIZE 2048
-_Static_assert(sizeof(struct tend_loop) <= LOOP_SIZE, "a loop fits into its page");
+/* The poller's state lies behind the loop: both are written to in each turn. */
+#define POLLER_AT ((sizeof(struct tend_loop) + 63) / 64 * 64)
+#define POLLER_ROOM (LOOP_ROOM - POLLER_AT)
+_Static_assert(POLLER_AT < LOOP_ROOM, "a loop leaves room for its poller");
 
-/* The large parts first: what is written to all the time then lies close together behind them. */
 static struct tend_loop *
-allocate(void)
+allocate(void *memory)
 {
 	struct fired *many = malloc(LOOP_BATCH * sizeof(*many));
 	struct wheel *wheel = calloc(1, sizeof(*wheel));
-	struct tend_loop *loop = aligned_alloc(LOOP_SIZE, LOOP_SIZE);
+	struct tend_loop *loop = memory != NULL ? memory : aligned_alloc(64, LOOP_ROOM);
 
 	if (many == NULL || wheel == NULL || loop == NULL) {
 		free(many);
 		free(wheel);
-		free(loop);
+		if (memory == NULL)
+			free(loop);
 		return NULL;
 	}
-	memset(loop, 0, sizeof(*loop));
+	memset(loop, 0, LOOP_ROOM);
+	loop->borrowed = memory != NULL;
+	loop->poller_state = (char *)loop + POLLER_AT;
 	loop->many = many;
 	loop->wheel = wheel;
 	loop->fired = many;
@@ -71,27 +75,19 @@ open_loop(struct tend_loop *loop, const struct poller *poller)
 {
 	int r;
 
+	assert(poller->size <= POLLER_ROOM);
 	loop->poller = poller;
-	loop->poller_state = calloc(1, poller->size);
-	if (loop->poller_state == NULL)
-		return -ENOMEM;
 	r = poller->open(loop);
 	if (r < 0)
-		goto free_state;
+		return r;
 	r = channel_open(loop);
 	if (r < 0)
-		goto close_poller;
-	return 0;
-
-close_poller:
-	poller->close(loop);
-free_state:
-	free(loop->poller_state);
+		poller->close(loop);
 	return r;
 }
 
 struct tend_loop *
-tend_loop_new(const char *name)
+loop_new_at(void *memory, const char *name)
 {
 	const struct poller *poller = find_poller(name);
 	struct tend_loop *loop;
@@ -101,7 +97,7 @@ tend_loop_new(const char *name)
 		errno = EINVAL;
 		return NULL;
 	}
-	loop = allocate();
+	loop = allocate(memory);
 	if (loop == NULL)
 		return NULL;
 	loop->timeout = CLOCK_NEVER;
@@ -119,6 +115,12 @@ tend_loop_new(const char *name)
 		return NULL;
 	}
 	return loop;
+}
+
+struct tend_loop *
+tend_loop_new(const char *name)
+{
+	return loop_new_at(NULL, name);
 }
 
 void
@@ -157,7 +159,6 @@ destroy(struct tend_loop *loop)
 		loop->leaving = NULL;
 	}
 	loop->poller->close(loop);
-	free(loop->poller_state);
 	free(loop->slots);
 	free(loop->profiles);
 	free_memory(loop);

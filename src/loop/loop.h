@@ -75,6 +75,14 @@ void tenant_add(struct tend_loop *loop, struct tenant *t, bool hears);
 /* The one of a kind, which its function tells; or NULL. */
 struct tenant *tenant_find(const struct tend_loop *loop, void (*quiet)(struct tenant *t));
 
+/*
+ * tend_loop_new() in memory of the caller's, LOOP_ROOM bytes on a boundary of 64, which outlives the
+ * loop. A parent that forks copies each page that it writes to in between, and so wants a page for
+ * all that it writes to.
+ */
+#define LOOP_ROOM 1472
+struct tend_loop *loop_new_at(void *memory, const char *poller);
+
 /* ---- the parts ---- */
 
 /* Events that one turn delivers at most, and in quiet times. */
@@ -132,7 +140,7 @@ struct channel {
 	atomic_uint               pending[SIGNAL_WORDS];
 };
 
-#define CHILD_BUCKETS 64
+#define CHILD_BUCKETS 16
 
 struct tend_loop {
 	const struct poller *poller;
@@ -154,6 +162,7 @@ struct tend_loop {
 	bool doomed; /* to be freed at the end of the turn */
 	bool profiling;
 	bool children_due; /* some child may have ended */
+	bool borrowed; /* its memory is the caller's of loop_new_at() */
 
 	struct slot    *slots;
 	size_t          slot_count;

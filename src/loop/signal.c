@@ -76,7 +76,9 @@ on_signal(int signo)
 		ring(c, signo);
 	}
 	atomic_fetch_sub(&handlers_at_work, 1);
-	errno = saved;
+	/* Not written without need: a parent that forks would copy a page for it at each child's end. */
+	if (errno != saved)
+		errno = saved;
 }
 
 void

@@ -19,6 +19,9 @@
 #define CONN_LINGER_BYTES (1024 * 1024)
 /* An answer of a line or two; more grows. */
 #define CONN_WARM_OUTPUT 512
+#define WARM_PAGE 4096
+#define WARM_BEGINNING 255 /* bytes of a short request or answer */
+#define WARM_TRIES 8
 /* Output of a stopping server may still leave for so long. */
 #define CONN_CANCELLED_OUTPUT (1 * CLOCK_SECOND)
 
@@ -29,13 +32,49 @@ conn_init(struct tend_conn *c)
 	c->fd = -1;
 }
 
+/* The page of a buffer's byte. */
+static uintptr_t
+page_of(const struct buf *b, size_t at)
+{
+	return ((uintptr_t)b->base + at) / WARM_PAGE;
+}
+
+static bool
+begin_on_one_page(const struct buf *a, const struct buf *b)
+{
+	return page_of(a, 0) == page_of(b, 0) && page_of(a, 0) == page_of(a, WARM_BEGINNING) &&
+	    page_of(b, 0) == page_of(b, WARM_BEGINNING);
+}
+
+/*
+ * Buffers that begin on the same page: most requests and answers are short, and a child that is
+ * forked for one client copies each page that it writes to. Where the allocator puts them on two it
+ * is asked again while it cannot give the same places.
+ */
+static int
+warm_buffers(struct buf *out, struct buf *in, unsigned tries)
+{
+	struct buf worse_out = { 0 }, worse_in = { 0 };
+	int r = buf_reserve(out, CONN_WARM_OUTPUT);
+
+	if (r == 0)
+		r = buf_reserve(in, CONN_INPUT_CHUNK);
+	if (r < 0 || begin_on_one_page(out, in) || tries == 0)
+		return r;
+	worse_out = *out;
+	worse_in = *in;
+	*out = *in = (struct buf){ 0 };
+	r = warm_buffers(out, in, tries - 1);
+	buf_done(&worse_out);
+	buf_done(&worse_in);
+	return r;
+}
+
 int
 conn_warm(struct tend_conn *c, bool streams_too)
 {
-	int r = buf_reserve(&c->out, CONN_WARM_OUTPUT);
+	int r = warm_buffers(&c->out, &c->in, WARM_TRIES);
 
-	if (r == 0)
-		r = buf_reserve(&c->in, CONN_INPUT_CHUNK);
 	return r == 0 && streams_too ? tend_conn_stdio(c, NULL, NULL) : r;
 }
 

@@ -238,6 +238,14 @@ tend_read(struct tend_conn *c, void *into, size_t size)
 	return (ssize_t)size;
 }
 
+/* A single byte, the end of a line, is what nearly everybody looks for. */
+static char *
+look_for(char *data, size_t size, const char *terminator, size_t length)
+{
+	return length == 1 ? memchr(data, terminator[0], size)
+	                   : memmem(data, size, terminator, length);
+}
+
 /*
  * Looks for `terminator` in the input, reading on until it is there, `limit` bytes are, or the input
  * ends. Returns the bytes up to and including it; 0 at the end of input with nothing left.
@@ -255,7 +263,7 @@ find_in_time(struct tend_conn *c, const char *terminator, size_t length, size_t 
 		int r;
 
 		if (length > 0 && within >= length)
-			at = memmem(data + searched, within - searched, terminator, length);
+			at = look_for(data + searched, within - searched, terminator, length);
 		if (at != NULL) {
 			*why = TEND_UNTIL_TERMINATOR;
 			return at - data + (ssize_t)length;

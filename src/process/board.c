@@ -37,6 +37,7 @@ struct board {
 	/* The state that I last reported: mine to know, whatever the slot says. */
 	_Atomic uint32_t said;
 	int            wake_fd;
+	bool           borrowed; /* this memory is the caller's */
 	uint8_t        claimed[]; /* by slot: the state at its child's birth; SLOT_FREE: no child.
 	                             The master's alone, so that nobody can make it lose a child */
 };
@@ -59,13 +60,27 @@ coarse_now(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-int
-board_new(struct board **into, unsigned slots)
+size_t
+board_size(unsigned slots)
 {
-	struct board *b = calloc(1, sizeof(*b) + slots * sizeof(b->claimed[0]));
+	return sizeof(struct board) + slots * sizeof(((struct board *)0)->claimed[0]);
+}
+
+static void
+free_board(struct board *b)
+{
+	if (!b->borrowed)
+		free(b);
+}
+
+int
+board_new(struct board **into, unsigned slots, void *memory)
+{
+	struct board *b = memory != NULL ? memory : calloc(1, board_size(slots));
 
 	if (b == NULL)
 		return -ENOMEM;
+	b->borrowed = memory != NULL;
 	b->slots = slots;
 	b->mine = NOBODY;
 	b->wake_fd = -1;
@@ -74,7 +89,7 @@ board_new(struct board **into, unsigned slots)
 	if (b->shared == MAP_FAILED) {
 		int r = -errno;
 
-		free(b);
+		free_board(b);
 		return r;
 	}
 	*into = b;
@@ -89,7 +104,7 @@ board_free(struct board *b)
 	munmap(b->shared, b->size);
 	if (b->wake_fd >= 0)
 		close(b->wake_fd);
-	free(b);
+	free_board(b);
 }
 
 int

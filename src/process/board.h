@@ -41,8 +41,12 @@ struct board_slot {
 
 struct board;
 
-/* Room for `slots` children. -ENOMEM or another errno of mmap(). */
-int  board_new(struct board **into, unsigned slots);
+/*
+ * Room for `slots` children. What each process keeps for itself takes board_size() bytes of zeroed
+ * `memory`, which the caller keeps, or with NULL memory of its own. -ENOMEM or another errno of mmap().
+ */
+size_t board_size(unsigned slots);
+int  board_new(struct board **into, unsigned slots, void *memory);
 /* Unmaps in this process; the memory goes with the last one. */
 void board_free(struct board *b);
 

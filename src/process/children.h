@@ -18,18 +18,18 @@ struct child {
 	pid_t                pid;
 	enum tend_child_kind kind;
 	unsigned             slot;    /* of the board */
-	int64_t              started;
-	bool                 leaving; /* it was told to retire */
-	int64_t              retired; /* when it was told first */
-	int64_t              told;    /* when it was told last */
-	int64_t              ending;  /* when it was sent TERM for being stuck; 0: it was not */
-	bool                 killed;  /* and then KILL */
 	int                  channel; /* the master's end of its private channel; -1: none */
 	struct tend_watch   *watch;   /* on the channel; owned */
+	int64_t              started;
+	bool                 leaving; /* it was told to retire */
+	bool                 killed;  /* it was stuck, and did not end at TERM */
+	int64_t              retired; /* when it was told to retire first */
+	int64_t              told;    /* when it was told last */
+	int64_t              ending;  /* when it was sent TERM for being stuck; 0: it was not */
 };
 
 /* So many without memory of their own: a master of Fork seldom has more, and writes to fewer pages. */
-#define CHILDREN_FEW 16
+#define CHILDREN_FEW 24
 
 /* Zeroed at first; stays where it is. */
 struct children {

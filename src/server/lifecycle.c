@@ -125,7 +125,9 @@ check_access(struct tend_server *srv)
 	if (r < 0)
 		return r;
 	access_free(srv->access);
-	srv->access = fresh;
+	srv->access = access_is_open(fresh) ? NULL : fresh;
+	if (srv->access == NULL)
+		access_free(fresh);
 	return 0;
 }
 

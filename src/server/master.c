@@ -53,7 +53,8 @@ static int
 open_board(struct tend_server *srv, unsigned slots)
 {
 	struct master *m = srv->master;
-	int r = board_new(&srv->board, slots);
+	void *memory = server_hot(srv, board_size(slots));
+	int r = memory != NULL ? board_new(&srv->board, slots, memory) : -ENOMEM;
 
 	tend_watch_init(&m->wake, woken, srv);
 	if (r < 0)

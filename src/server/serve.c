@@ -270,7 +270,7 @@ is_allowed(struct tend_server *srv, struct tend_conn *c)
 		tend_log(srv, TEND_LOG_NOTICE, "Denied %s: %s", tend_peer(c), refusal);
 		return false;
 	}
-	if (!access_is_open(srv->access) && !(c->transport->traits & TRANSPORT_LOCAL)) {
+	if (srv->access != NULL && !(c->transport->traits & TRANSPORT_LOCAL)) {
 		struct sockaddr_storage peer;
 		socklen_t length = tend_peer_sockaddr(c, &peer);
 		struct access_verdict v =

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "config/file.h"
+#include "loop/loop.h"
 #include "server/child.h"
 #include "server/hooks.h"
 #include "server/limits.h"
@@ -16,8 +18,11 @@
 #include "server/restart.h"
 #include "server/server.h"
 
-#define PAGE ((size_t)4096)
 #include "server/supervise.h"
+
+#define PAGE ((size_t)4096)
+/* Where the hot page's room begins: a loop is before it. */
+#define HOT_START ((size_t)LOOP_ROOM)
 
 /* ---- errors ---- */
 
@@ -54,8 +59,10 @@ int
 server_new_loop(struct tend_server *srv)
 {
 	const char *poller = srv->settings.value.poller;
+	/* The parent of a child has its own there, which the child may still read. */
+	void *memory = srv->role == ROLE_CHILD ? NULL : srv->hot;
 
-	srv->loop = tend_loop_new(strcmp(poller, "auto") == 0 ? NULL : poller);
+	srv->loop = loop_new_at(memory, strcmp(poller, "auto") == 0 ? NULL : poller);
 	if (srv->loop != NULL)
 		return 0;
 	return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop (option poller): %s",
@@ -133,16 +140,33 @@ new_page(size_t size)
 	return p;
 }
 
+/* What the hot page had no room for. */
+struct lukewarm {
+	struct lukewarm *next;
+	_Alignas(max_align_t) char memory[];
+};
+
+static void *
+beside_the_hot_page(struct tend_server *srv, size_t size)
+{
+	struct lukewarm *l = calloc(1, sizeof(*l) + size);
+
+	if (l == NULL)
+		return NULL;
+	l->next = srv->lukewarm;
+	srv->lukewarm = l;
+	return l->memory;
+}
+
 void *
 server_hot(struct tend_server *srv, size_t size)
 {
-	void *p;
+	size_t rounded = (size + 15) / 16 * 16;
+	void *p = srv->hot + srv->hot_used;
 
-	size = (size + 63) / 64 * 64;
-	if (size > PAGE - srv->hot_used)
-		return NULL;
-	p = srv->hot + srv->hot_used;
-	srv->hot_used += size;
+	if (rounded < size || rounded > PAGE - srv->hot_used)
+		return beside_the_hot_page(srv, size);
+	srv->hot_used += rounded;
 	memset(p, 0, size);
 	return p;
 }
@@ -150,7 +174,13 @@ server_hot(struct tend_server *srv, size_t size)
 void
 server_cool(struct tend_server *srv)
 {
-	srv->hot_used = 0;
+	struct lukewarm *l;
+
+	while ((l = srv->lukewarm) != NULL) {
+		srv->lukewarm = l->next;
+		free(l);
+	}
+	srv->hot_used = HOT_START;
 }
 
 struct tend_server *
@@ -175,6 +205,7 @@ tend_server_new(const struct tend_service *service)
 	daemonize_init(&srv->daemon);
 	conn_init(&srv->seat.conn);
 	srv->hot = new_page(PAGE);
+	srv->hot_used = HOT_START;
 	if (srv->hot == NULL || restart_init(srv) < 0 || supervise_init(srv) < 0 || srv->name == NULL) {
 		tend_server_free(srv);
 		return NULL;
@@ -189,6 +220,7 @@ tend_server_free(struct tend_server *srv)
 	if (srv == NULL)
 		return;
 	conn_done(&srv->seat.conn);
+	server_cool(srv);
 	free(srv->hot);
 	access_free(srv->access);
 	limits_free(srv);

@@ -136,8 +136,9 @@ struct tend_server {
 	size_t             signal_count;
 
 	/* server.c: the description and the configuration */
-	char  *hot; /* a page: see server_hot() */
+	char  *hot; /* a page, which begins with the parent's loop: see server_hot() */
 	size_t hot_used;
+	struct lukewarm *lukewarm; /* what did not fit there */
 	const struct tend_service *service;
 	const struct tend_hooks   *hooks;
 	struct error               error;
@@ -155,7 +156,7 @@ struct tend_server {
 	const struct personality *personality;
 	void                     *personality_state; /* of the personality's loop, while it runs */
 	struct logger             log;
-	struct access            *access;
+	struct access            *access; /* NULL: everybody may come */
 	struct identity           identity;
 	struct pidfile            pidfile;
 	struct daemonize          daemon;
@@ -193,9 +194,9 @@ int server_fail(struct tend_server *srv, int status, int code, const char *forma
 int server_new_loop(struct tend_server *srv);
 
 /*
- * Zeroed room in the server's hot page, for what the parent writes to at each fork and death of a
- * child: what is written together is then copied together. NULL: there is none left. It is given back
- * as a whole, at the end of a run.
+ * Zeroed room in the server's hot page, behind its loop, for what the parent writes to at each fork and
+ * death of a child: what is written together is then copied together. When the page is full it is room of its
+ * own. NULL: out of memory. All of it is given back together, at the end of a run.
  */
 void *server_hot(struct tend_server *srv, size_t size);
 void  server_cool(struct tend_server *srv);

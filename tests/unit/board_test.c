@@ -24,7 +24,7 @@ setup(void **state)
 {
 	struct board *b = NULL;
 
-	if (board_new(&b, SLOTS) < 0 || board_let_wake(b) < 0)
+	if (board_new(&b, SLOTS, NULL) < 0 || board_let_wake(b) < 0)
 		return -1;
 	*state = b;
 	return 0;
@@ -779,6 +779,24 @@ threads_of_one_child_agree_on_what_it_does(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What a process keeps for itself may lie where its owner wants it. */
+static void
+memory_may_be_the_callers(void **state)
+{
+	static _Alignas(16) char memory[512];
+	struct board *b;
+	int i;
+
+	(void)state;
+	assert_true(board_size(SLOTS) <= sizeof(memory));
+	assert_int_equal(board_new(&b, SLOTS, memory), 0);
+	assert_ptr_equal(b, memory);
+	for (i = 0; i < SLOTS; i++)
+		assert_int_equal(board_claim(b, SLOT_WAITING), i);
+	assert_int_equal(board_claim(b, SLOT_WAITING), -ENOSPC);
+	board_free(b);
+}
+
 /* A worker that retires by itself is counted as one that leaves, and its successor starts at once. */
 static void
 one_who_leaves_by_itself_says_so_and_wakes_the_master(void **state)
@@ -787,7 +805,7 @@ one_who_leaves_by_itself_says_so_and_wakes_the_master(void **state)
 	int slot;
 
 	(void)state;
-	assert_int_equal(board_new(&b, 2), 0);
+	assert_int_equal(board_new(&b, 2, NULL), 0);
 	assert_true(board_let_wake(b) >= 0);
 	slot = board_claim(b, SLOT_WAITING);
 	board_mine(b, (unsigned)slot);
@@ -830,6 +848,7 @@ main(void)
 		TEST(many_processes_leave_counts_that_are_right),
 		TEST(many_clients_of_one_child_are_counted),
 		TEST(threads_of_one_child_agree_on_what_it_does),
+		cmocka_unit_test(memory_may_be_the_callers),
 		cmocka_unit_test(one_who_leaves_by_itself_says_so_and_wakes_the_master),
 	};
 

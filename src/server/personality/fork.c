@@ -255,7 +255,7 @@ open_fork(struct tend_server *srv)
 		return r;
 	if ((srv->policy.refuse_when_full || limits_are_set(srv)) && (r = open_drains(srv, door)) < 0)
 		return r;
-	door->gates = calloc(srv->listener_count, sizeof(*door->gates));
+	door->gates = server_hot(srv, srv->listener_count * sizeof(*door->gates));
 	if (door->gates == NULL || conn_warm(&srv->seat.conn, !srv->settings.value.no_client_stdout) < 0)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	door->count = srv->listener_count;
@@ -291,7 +291,6 @@ close_fork(struct tend_server *srv)
 		if (door->drains != NULL)
 			drains_done(door->drains);
 		free(door->drains);
-		free(door->gates);
 	}
 	master_close(srv);
 }
