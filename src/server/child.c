@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "loop/loop.h"
+#include "process/newborn.h"
 #include "process/title.h"
 #include "server/control.h"
 #include "server/hooks.h"
@@ -23,6 +24,17 @@
 #include "server/serve.h"
 #include "server/supervise.h"
 
+/* Does a stream hold output? Asked of the C library, that is a page of it which nothing else needs. */
+static bool
+has_output(FILE *stream)
+{
+#if defined(__GLIBC__) && defined(_IO_EOF_SEEN)
+	return stream->_IO_write_ptr > stream->_IO_write_base;
+#else
+	return __fpending(stream) > 0;
+#endif
+}
+
 /*
  * Signals are events for workers. A child for one client has them only where they mean something to
  * it: most such children are too short-lived for a loop.
@@ -31,6 +43,28 @@ bool
 child_hears_signals(const struct tend_server *srv, enum tend_child_kind kind)
 {
 	return kind != TEND_CHILD_FORK || srv->hooks->signal != NULL || srv->policy.children_finish;
+}
+
+/*
+ * What the parent seldom has. It is asked for here, so that a child of Fork, which maps every page of
+ * text anew, does not fetch those of five files to find nothing.
+ */
+static void
+give_up_the_rare(struct tend_server *srv)
+{
+	const struct restart *rs = srv->restart;
+	const struct notify *n = &srv->supervise->notify;
+
+	if (rs->answer >= 0 || rs->noise >= 0 || rs->from != NULL)
+		restart_forget(srv);
+	if (n->socket >= 0 || n->ready_fd >= 0)
+		supervise_leave(srv);
+	if (srv->pidfile.fd >= 0)
+		pidfile_close(&srv->pidfile);
+	if (srv->daemon.ready_fd >= 0)
+		daemonize_forget(&srv->daemon);
+	if (srv->control != NULL)
+		control_leave(srv);
 }
 
 /*
@@ -45,8 +79,6 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 
 	signals_reset_child(srv, child_hears_signals(srv, kind));
 	lookup_forget(srv);
-	restart_forget(srv);
-	supervise_leave(srv);
 	loop_abandon(srv->loop);
 	srv->loop = NULL;
 	/* Of socket files: only the parent removes them, and they are a way out of a chroot. */
@@ -60,16 +92,13 @@ give_up(struct tend_server *srv, enum tend_child_kind kind, int parents_channel)
 		close(parents_channel);
 	if (m->lifeline[1] >= 0)
 		close(m->lifeline[1]);
-	if (srv->pidfile.fd >= 0)
-		pidfile_close(&srv->pidfile);
-	daemonize_forget(&srv->daemon);
-	control_leave(srv);
+	give_up_the_rare(srv);
 }
 
 static void
 unblock_signals(const struct tend_server *srv)
 {
-	sigprocmask(SIG_SETMASK, &srv->birth->mask, NULL);
+	newborn_mask(&srv->birth->mask);
 }
 
 void
@@ -118,7 +147,7 @@ child_run(struct tend_server *srv, const struct birth *birth, master_child_fn bo
 	   would cost a tenth of its life. */
 	if (birth->kind != TEND_CHILD_FORK)
 		fflush(NULL);
-	else if (__fpending(stdout) > 0)
+	else if (has_output(stdout))
 		fflush(stdout);
 	/* Not exit(): what the application registered with atexit() is the parent's to run. */
 	_exit(status);

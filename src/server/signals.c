@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "loop/loop.h"
+#include "process/newborn.h"
 #include "server/hooks.h"
 #include "server/master.h"
 #include "server/personality.h"
@@ -344,17 +345,16 @@ signals_restore_pipe(struct tend_server *srv)
 void
 signals_reset_child(const struct tend_server *srv, bool will_hear)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
 	size_t i;
 
 	for (i = 0; i < srv->passthrough_count; i++)
-		sigaction(srv->passthrough[i], &normal, NULL);
+		newborn_signal(srv->passthrough[i], SIG_DFL);
 	for (i = 0; i < COUNT(for_parent); i++) {
 		int signo = for_parent[i].signo;
 		bool spared = signo == SIGTTIN || signo == SIGTTOU ||
 		    (!will_hear && (signo == SIGUSR1 || signo == SIGUSR2));
 
-		sigaction(signo, spared ? &ignore : &normal, NULL);
+		newborn_signal(signo, spared ? SIG_IGN : SIG_DFL);
 	}
 }
 
