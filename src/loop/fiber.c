@@ -11,12 +11,14 @@
 
 #include "loop/fiber_stack.h"
 #include "loop/fiber_switch.h"
-#include "loop/link.h"
+#include "loop/loop.h"
 
 /* So many idle stacks are left as they are; those that more than these lie upon are trimmed. */
 #define HOT_STACKS 16
 /* A stack that never lies below is trimmed now and then: the deep handler may have been the last. */
 #define USES_BETWEEN_TRIMS 64
+/* Bytes of frames between a suspension and the handler. */
+#define FRAMES_SOON 768
 
 /* A few words, so that libtend.so may claim them of the room for threads that exists at the start. */
 #if defined(__ELF__)
@@ -187,6 +189,15 @@ fiber_resume(struct fiber *f)
 	alive = fiber_switch(&t->saved, f->saved, true);
 	sanitize_arrive(&t->sanitize);
 	return alive;
+}
+
+void
+fiber_foresee(const struct fiber *f, bool frames)
+{
+	if (frames)
+		prefetch(f->saved, FRAMES_SOON);
+	else
+		prefetch(f, sizeof(*f));
 }
 
 void

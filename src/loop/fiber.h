@@ -74,6 +74,9 @@ int  fiber_start(struct fiber_pool *p, struct fiber **into, void (*fn)(void *), 
 bool fiber_resume(struct fiber *f);
 /* In a fiber: back to who started or resumed it. Returns when it is resumed. */
 void fiber_suspend(void);
+/* For a fiber that will be resumed soon: fetches its control block, and then, in a later call, the
+   frames that it will return through. */
+void fiber_foresee(const struct fiber *f, bool frames);
 /* The fiber that this code runs in, NULL outside of any. */
 struct fiber *fiber_current(void);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -93,23 +94,29 @@ int
 fiber_stack_map(struct fiber_pool *p, struct fiber **into)
 {
 	size_t size = p->guard_size + p->stack_size;
-	char *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	struct fiber *f;
+	struct fiber *f = calloc(1, sizeof(*f));
+	char *base;
 	int r;
 
+	if (f == NULL)
+		return -ENOMEM;
+	base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	r = errno == EAGAIN ? -EAGAIN : -ENOMEM;
 	if (base == MAP_FAILED)
-		return errno == EAGAIN ? -EAGAIN : -ENOMEM;
+		goto free_block;
 	r = install_guard(p, base);
 	if (r < 0)
 		goto unmap;
-	f = (struct fiber *)(void *)(base + size) - 1;
 	f->pool = p;
+	f->low = base + p->guard_size;
 	sanitize_init(&f->sanitize, fiber_stack_low(f), fiber_stack_room(f));
 	*into = f;
 	return 0;
 unmap:
 	munmap(base, size);
+free_block:
+	free(f);
 	return r;
 }
 
@@ -123,6 +130,7 @@ fiber_stack_unmap(struct fiber *f)
 	/* It may need one mapping more, and may be refused when they have run out. */
 	if (munmap(base, p->guard_size + p->stack_size) < 0)
 		madvise(base, p->guard_size + p->stack_size, MADV_DONTNEED);
+	free(f);
 }
 
 void

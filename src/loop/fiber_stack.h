@@ -1,6 +1,7 @@
 /*
- * The memory of fibers: stacks with a guard below and the control block at the top, so that a fiber
- * costs no allocation of its own. Shared by the files fiber*.c only.
+ * The memory of fibers: stacks with a guard below, and control blocks. Those lie close together on the
+ * heap: at the top of its stack each would be one more page to be found for every switch to a fiber that
+ * waits in a deep handler. Shared by the files fiber*.c only.
  */
 #ifndef TEND_LOOP_FIBER_STACK_H
 #define TEND_LOOP_FIBER_STACK_H
@@ -10,9 +11,9 @@
 
 struct fiber_thread;
 
-/* Aligned to 16, as is the end of the stack that lies below it. */
 struct fiber {
-	_Alignas(16) void *saved; /* where it was suspended; fiber_switch.h */
+	void                *saved; /* where it was suspended; fiber_switch.h */
+	char                *low;   /* the lowest byte of its stack */
 	struct fiber_thread *thread;
 	struct fiber_pool   *pool;
 	void (*fn)(void *);
@@ -34,17 +35,16 @@ void fiber_stack_unmap(struct fiber *f);
  */
 void fiber_stack_trim(struct fiber *f);
 
-/* The lowest byte of the stack; it ends where the control block begins. */
 static inline char *
 fiber_stack_low(const struct fiber *f)
 {
-	return (char *)(f + 1) - f->pool->stack_size;
+	return f->low;
 }
 
 static inline size_t
 fiber_stack_room(const struct fiber *f)
 {
-	return f->pool->stack_size - sizeof(*f);
+	return f->pool->stack_size;
 }
 
 /* True when the address lies in the fiber's guard. */

@@ -83,6 +83,26 @@ struct tenant *tenant_find(const struct tend_loop *loop, void (*quiet)(struct te
 #define LOOP_ROOM 1472
 struct tend_loop *loop_new_at(void *memory, const char *poller);
 
+/* How far ahead of its turn an event is looked at; and what of its watch, and what lies behind it, is
+   fetched then. */
+#define LOOP_FORESIGHT 3
+#define LOOP_FORESEEN 384
+
+/* Asks the processor for memory that will be needed soon. It need not be there. */
+static inline void
+prefetch(const void *memory, size_t size)
+{
+#if defined(__GNUC__)
+	size_t at;
+
+	for (at = 0; at < size; at += 64)
+		__builtin_prefetch((const char *)memory + at);
+#else
+	(void)memory;
+	(void)size;
+#endif
+}
+
 /* ---- the parts ---- */
 
 /* Events that one turn delivers at most, and in quiet times. */
@@ -150,6 +170,9 @@ struct tend_loop {
 	int64_t      timeout;   /* no wait is longer */
 	tend_turn_fn hook;
 	void        *hook_data;
+	/* Of a watch whose turn comes after `ahead` others, from LOOP_FORESIGHT - 1 down to 1: fetches
+	   what its callback will begin with. NULL: nobody does. */
+	void       (*foresee)(struct tend_watch *w, unsigned ahead);
 	/* Before and after each wait for events, be it one for no time. NULL: nobody wants to know. */
 	void       (*waits)(void *data, bool begins);
 	void        *waits_data;

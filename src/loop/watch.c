@@ -294,11 +294,36 @@ dispatch(struct tend_loop *loop, const struct fired *f)
 		w->fn(w, events);
 }
 
+/*
+ * Among a thousand connections what the next event is about lies in no cache. While one callback is in
+ * the kernel, the processor fetches what those after it begin with.
+ */
+static void
+foresee(struct tend_loop *loop, unsigned ahead)
+{
+	struct tend_watch *w;
+
+	if (loop->fired_at + ahead >= loop->fired_count)
+		return;
+	w = loop->slots[loop->fired[loop->fired_at + ahead].fd].watch;
+	if (w == NULL)
+		return;
+	if (ahead == LOOP_FORESIGHT)
+		prefetch(w, LOOP_FORESEEN);
+	else if (loop->foresee != NULL)
+		loop->foresee(w, ahead);
+}
+
 void
 watches_dispatch(struct tend_loop *loop)
 {
-	while (loop->fired_at < loop->fired_count)
+	unsigned ahead;
+
+	while (loop->fired_at < loop->fired_count) {
+		for (ahead = LOOP_FORESIGHT; ahead > 0; ahead--)
+			foresee(loop, ahead);
 		dispatch(loop, &loop->fired[loop->fired_at++]);
+	}
 }
 
 void

@@ -198,6 +198,7 @@ void evented_cancel_fibers(struct evented_mood *mood);
 /* ---- between the files of this kind ---- */
 
 void evented_event(struct tend_watch *w, unsigned events); /* the callback of every watch */
+void evented_foresee(struct tend_watch *w, unsigned ahead);
 void evented_settle(struct evented *m); /* after a hook: sends, closes, waits */
 void evented_due(struct evented *m);    /* what was put off to the end of the turn */
 void evented_arm(struct evented *m);    /* the timer, for what it waits for now */

@@ -107,6 +107,16 @@ queued(struct tend_conn *c)
 		conns_attend(m);
 }
 
+/* See struct tend_loop. */
+void
+evented_foresee(struct tend_watch *w, unsigned ahead)
+{
+	const struct evented *m = w->data;
+
+	if (w->fn == evented_event && m->phase == EVENTED_FIBER && m->suspended)
+		fiber_foresee(m->fiber, ahead == 1);
+}
+
 /* The handler has returned, its connection is closed and released. */
 static void
 end(struct evented *m)
@@ -257,6 +267,7 @@ unmake(struct tend_conn *c)
 void
 evented_mood_init_fiber(struct evented_mood *mood, struct conns *all, struct fiber_pool *fibers)
 {
+	all->loop->foresee = evented_foresee;
 	*mood = (struct evented_mood){
 		.mood = {
 			.wait = wait_in_fiber,
