@@ -219,6 +219,12 @@ board_ask_to_retire(struct board *b, unsigned slot)
 	SET(b->shared->slots[slot].retire, 1);
 }
 
+void
+board_let_stay(struct board *b, unsigned slot)
+{
+	SET(b->shared->slots[slot].retire, 0);
+}
+
 bool
 board_asked_to_retire(const struct board *b)
 {

@@ -68,6 +68,7 @@ void board_release(struct board *b, unsigned slot);
 void board_set_pid(struct board *b, unsigned slot, pid_t pid);
 /* Says so to the child; a signal makes it look. */
 void board_ask_to_retire(struct board *b, unsigned slot);
+void board_let_stay(struct board *b, unsigned slot); /* takes it back */
 
 /* Master. Wake me when fewer than this many workers wait; at once when it is so already. */
 void board_wake_below(struct board *b, unsigned waiting);

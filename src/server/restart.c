@@ -407,6 +407,21 @@ hand_children(struct tend_server *srv, struct handover *h)
 	return r;
 }
 
+/* There is no image that could tell them to go: those that were not going already stay. */
+static void
+keep_children(struct tend_server *srv)
+{
+	struct master *m = srv->master;
+	size_t i;
+
+	for (i = 0; m != NULL && i < m->children.count; i++) {
+		const struct child *child = &m->children.list[i];
+
+		if (child->slot != CHILD_WITHOUT_SLOT && !child->leaving)
+			board_let_stay(srv->board, child->slot);
+	}
+}
+
 static int
 copy_text(char **into, const char *from)
 {
@@ -491,6 +506,7 @@ execute_next(struct tend_server *srv)
 	signals_keep(srv);
 	signals_restore_pipe(srv);
 	r = go(srv, &h);
+	keep_children(srv);
 	take_back(&h);
 	signals_ignore_pipe(srv);
 	sigprocmask(SIG_SETMASK, &before, NULL);

@@ -468,6 +468,20 @@ def test_port_in_use_leads_back(begin, directory):
     assert not (directory / 'new').exists()
 
 
+def test_restart_that_cannot_be_executed_ends_no_worker(start, directory):
+    """NS-HUP-20: the word that HUP is the master's does not outlive a restart that never was, nor the
+    way back that was not to be had."""
+    server = start('server_type', 'PreForkSimple', 'max_servers', 1, 'port', '127.0.0.1:0',
+                   'hup', 'hook', 'control', directory / 'control', program=find_program('passing'),
+                   environment=tend.refusing('exec:EACCES:*+1, fexecve:EACCES:*'))
+    worker, = wait_for_workers(server, 1)
+    assert tend.run('ctl', '--control', directory / 'control', 'upgrade').returncode == 0
+    server.wait_log('No upgrade: permission denied; going on as before')
+    os.kill(worker, SIGHUP)
+    server.wait_log('Signal 1 in the child')
+    assert server.children() == [worker]
+
+
 # ---- old children ----
 
 @pytest.mark.parametrize('personality', FORKING)

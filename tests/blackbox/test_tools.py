@@ -175,6 +175,7 @@ for attempt in lambda: os.open('/dev/null', 0), lambda: open('/dev/null'), lambd
     ('import os; os.pipe()', 'pipe2:EMFILE:1', 'EMFILE'),
     ('import os; os.posix_spawn("/bin/true", ["true"], {})', 'posix_spawn:ENOMEM:1', 'ENOMEM'),
     ('import os; os.execv("/bin/true", ["true"])', 'exec:ETXTBSY:1', 'ETXTBSY'),
+    ('import os; os.execve(os.open("/bin/true", 0), ["true"], {})', 'fexecve:EACCES:1', 'EACCES'),
     ('import mmap; mmap.mmap(-1, 4096)', 'mmap:ENOMEM:1', 'ENOMEM'),
     ('import select; select.epoll()', 'epoll_create1:EMFILE:1', 'EMFILE'),
     ('import select; select.epoll().register(0)', 'epoll_ctl:ENOSPC:1', 'ENOSPC'),

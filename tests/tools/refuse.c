@@ -28,7 +28,7 @@
  *	eventfd epoll_create1 epoll_ctl fork pthread_create chroot rename flock
  *	unlink (unlinkat)
  *	open (open64 openat openat64), pipe2 (pipe), posix_spawn (posix_spawnp)
- *	exec (execve execv execvp)
+ *	exec (execve execv execvp), fexecve
  *	mmap (only shared and anonymous, as for boards)
  *	write, writev (only beyond standard error)
  *	setuid (setreuid setresuid), setgid (setregid setresgid), setgroups (initgroups)
@@ -166,6 +166,7 @@ static const char *const functions[] = {
 	"epoll_ctl",
 	"eventfd",
 	"exec",
+	"fexecve",
 	"flock",
 	"fork",
 	"listen",
@@ -577,6 +578,8 @@ REFUSABLE(int, execve, (const char *path, char *const argv[], char *const env[])
     (path, argv, env), "exec", true)
 REFUSABLE(int, execv, (const char *path, char *const argv[]), (path, argv), "exec", true)
 REFUSABLE(int, execvp, (const char *path, char *const argv[]), (path, argv), "exec", true)
+REFUSABLE(int, fexecve, (int fd, char *const argv[], char *const env[]), (fd, argv, env), "fexecve",
+    true)
 
 REFUSABLE_BY_VALUE(posix_spawn,
     (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,

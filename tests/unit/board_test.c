@@ -438,6 +438,8 @@ look_at_itself(struct board *b)
 	ok = ok && !board_asked_to_retire(b);
 	board_ask_to_retire(b, 0);
 	ok = ok && board_asked_to_retire(b);
+	board_let_stay(b, 0);
+	ok = ok && !board_asked_to_retire(b);
 	_exit(ok ? 0 : 1);
 }
 
