@@ -113,18 +113,6 @@ pause_over(struct tend_timer *t)
 		a->inlets[i].ready = true;
 }
 
-static void
-parent_gone(struct tend_watch *w, unsigned events)
-{
-	struct acceptor *a = w->data;
-
-	(void)events;
-	tend_watch_stop(w);
-	tend_log(a->srv, TEND_LOG_INFO, "The parent process is gone; leaving");
-	if (a->srv->stop == STOP_NOT)
-		a->srv->stop = STOP_GRACEFUL;
-}
-
 /* ---- watching ---- */
 
 static void
@@ -363,10 +351,7 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 	srv->drains = &a->drains;
 	serve_open_mood(srv, true);
 	tend_timer_init(&a->pause, pause_over, a);
-	tend_watch_init(&a->lifeline, parent_gone, a);
-	if (srv->lifeline >= 0)
-		return tend_watch_start(srv->loop, &a->lifeline, srv->lifeline, TEND_READ);
-	return 0;
+	return child_watch_parent(srv, &a->lifeline);
 }
 
 /* Clients whose last answer is still on its way are not cut off by our end. */

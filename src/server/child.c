@@ -292,3 +292,29 @@ child_idle_turn(struct tend_server *srv, int64_t unused)
 	    (long)(unused / CLOCK_SECOND));
 	server_retire(srv);
 }
+
+/* ---- the end of the parent ---- */
+
+static void
+parent_gone(struct tend_watch *w, unsigned events)
+{
+	struct tend_server *srv = w->data;
+
+	(void)events;
+	tend_watch_stop(w);
+	tend_log(srv, TEND_LOG_INFO, "The parent process is gone; leaving");
+	server_retire(srv);
+}
+
+int
+child_watch_parent(struct tend_server *srv, struct tend_watch *lifeline)
+{
+	int r = 0;
+
+	tend_watch_init(lifeline, parent_gone, srv);
+	if (srv->lifeline >= 0)
+		r = tend_watch_start(srv->loop, lifeline, srv->lifeline, TEND_READ);
+	if (r < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot watch the parent: %s", error_reason(r));
+	return 0;
+}

@@ -298,18 +298,6 @@ pause_over(struct tend_timer *t)
 	tend_timer_start(crowd->srv->loop, t, ACCEPT_PAUSE);
 }
 
-static void
-parent_gone(struct tend_watch *w, unsigned events)
-{
-	struct crowd *crowd = w->data;
-
-	(void)events;
-	tend_watch_stop(w);
-	tend_log(crowd->srv, TEND_LOG_INFO, "The parent process is gone; leaving");
-	if (crowd->srv->stop == STOP_NOT)
-		crowd->srv->stop = STOP_GRACEFUL;
-}
-
 /* ---- opening ---- */
 
 /* A handler that is in the way of all others. It may be one of a connection that the service has made
@@ -454,7 +442,6 @@ open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
 	*crowd = (struct crowd){ .srv = srv, .most = most };
 	srv->crowd = crowd;
 	tend_timer_init(&crowd->pause, pause_over, crowd);
-	tend_watch_init(&crowd->lifeline, parent_gone, crowd);
 	crowd->inlets = calloc(srv->listener_count, sizeof(*crowd->inlets));
 	if (crowd->inlets == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
@@ -472,8 +459,8 @@ open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
 		r = open_inlets(crowd);
 	if (r == 0)
 		r = open_parcels(crowd);
-	if (r == 0 && srv->lifeline >= 0)
-		r = tend_watch_start(srv->loop, &crowd->lifeline, srv->lifeline, TEND_READ);
+	if (r == 0)
+		r = child_watch_parent(srv, &crowd->lifeline);
 	if (r < 0 && srv->error.code == 0)
 		server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
 	return r;

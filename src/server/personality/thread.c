@@ -83,17 +83,6 @@ turn(struct shift *s, double seconds)
 	return crew_attend(&s->crew);
 }
 
-static void
-parent_gone(struct tend_watch *w, unsigned events)
-{
-	struct shift *s = w->data;
-
-	(void)events;
-	tend_watch_stop(w);
-	tend_log(s->srv, TEND_LOG_INFO, "The parent process is gone; leaving");
-	server_retire(s->srv);
-}
-
 /* ---- working ---- */
 
 /* Clients that come and go are not the main thread's to see: it looks at what was counted. */
@@ -171,13 +160,7 @@ open_shift(struct shift *s, struct tend_server *srv, unsigned long most)
 
 	s->srv = srv;
 	tend_timer_init(&s->pause, pause_over, s);
-	tend_watch_init(&s->lifeline, parent_gone, s);
-	if (r < 0 || srv->lifeline < 0)
-		return r;
-	r = tend_watch_start(srv->loop, &s->lifeline, srv->lifeline, TEND_READ);
-	if (r < 0)
-		return server_fail(srv, EX_OSERR, r, "cannot watch the parent: %s", error_reason(r));
-	return 0;
+	return r < 0 ? r : child_watch_parent(srv, &s->lifeline);
 }
 
 /* What is left of it ends with the process: some of its threads may still look at it. */
