@@ -351,7 +351,7 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 	srv->drains = &a->drains;
 	serve_open_mood(srv, true);
 	tend_timer_init(&a->pause, pause_over, a);
-	return child_watch_parent(srv, &a->lifeline);
+	return srv->role == ROLE_CHILD ? child_come_up(srv, &a->lifeline) : 0;
 }
 
 /* Clients whose last answer is still on its way are not cut off by our end. */

@@ -293,7 +293,7 @@ child_idle_turn(struct tend_server *srv, int64_t unused)
 	server_retire(srv);
 }
 
-/* ---- the end of the parent ---- */
+/* ---- a worker and its master ---- */
 
 static void
 parent_gone(struct tend_watch *w, unsigned events)
@@ -307,14 +307,14 @@ parent_gone(struct tend_watch *w, unsigned events)
 }
 
 int
-child_watch_parent(struct tend_server *srv, struct tend_watch *lifeline)
+child_come_up(struct tend_server *srv, struct tend_watch *lifeline)
 {
-	int r = 0;
+	int r;
 
 	tend_watch_init(lifeline, parent_gone, srv);
-	if (srv->lifeline >= 0)
-		r = tend_watch_start(srv->loop, lifeline, srv->lifeline, TEND_READ);
+	r = tend_watch_start(srv->loop, lifeline, srv->lifeline, TEND_READ);
 	if (r < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot watch the parent: %s", error_reason(r));
+	board_arrive(srv->board);
 	return 0;
 }

@@ -59,9 +59,9 @@ bool child_wants_idle_turns(const struct tend_server *srv);
 void child_idle_turn(struct tend_server *srv, int64_t unused);
 
 /*
- * Worker: the watch, which is to be stopped, tells when the parent is gone; it retires then. Nothing
- * to do where there is no parent. 0 or -errno, with a sentence.
+ * Worker, once all is open that it needs to serve: the master hears that it has come up. The watch,
+ * which is to be stopped, tells when the master is gone; it retires then. 0 or -errno, with a sentence.
  */
-int child_watch_parent(struct tend_server *srv, struct tend_watch *lifeline);
+int child_come_up(struct tend_server *srv, struct tend_watch *lifeline);
 
 #endif

@@ -54,17 +54,11 @@ hook_stranger_died(struct tend_server *srv, pid_t pid, int status)
 		srv->hooks->stranger_died(srv, pid, status);
 }
 
-/* A worker that comes through it has come up. */
 static inline int
 hook_child_start(struct tend_server *srv, enum tend_child_kind kind)
 {
-	int r;
-
 	HOOK_IN(srv, ROLE_CHILD);
-	r = srv->hooks->child_start != NULL ? srv->hooks->child_start(srv, kind) : 0;
-	if (r == 0 && kind == TEND_CHILD_WORKER)
-		board_arrive(srv->board);
-	return r;
+	return srv->hooks->child_start != NULL ? srv->hooks->child_start(srv, kind) : 0;
 }
 
 static inline void

@@ -10,7 +10,8 @@
  * With MOOD=evented in the environment Multiplex calls a hook, else it serves in fibers.
  *
  * Option `trace`: a file to which each hook adds its name. Option `refuse`: a file; "two bound" in it
- * makes the hook `bound` of that build fail.
+ * makes the hook `bound` of that build fail. "two inlets" closes the listeners of its workers before
+ * they use them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -80,7 +81,11 @@ static void after_restart(struct tend_server *srv) { (void)srv; note("after_rest
 static int
 child_start(struct tend_server *srv, enum tend_child_kind kind)
 {
+	struct tend_endpoint endpoint;
+
 	(void)kind;
+	if (is_refused("inlets") && tend_server_endpoint(srv, 0, &endpoint))
+		close(endpoint.fd);
 	return is_refused("child_start") ? tend_server_fail(srv, -EACCES, "no child may start") : 0;
 }
 

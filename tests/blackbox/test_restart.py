@@ -451,6 +451,19 @@ def test_workers_that_cannot_start_lead_back(begin, directory, personality):
     eventually(lambda: not is_alive(int(pid)), what='workers of the first image are gone')
 
 
+@pytest.mark.parametrize('personality', [*MULTIPLEX, 'Thread'])
+def test_workers_that_cannot_open_their_inlets_lead_back(begin, directory, personality):
+    """They have not come up before they can be spoken to: the old ones are not let go of for them."""
+    refuse = directory / 'refuse'
+    server = begin(personality, 'refuse', refuse)
+    refuse.write_text('two inlets')
+    replace_program(directory, find_program('restarted'))
+    server.signal(SIGHUP)
+    server.wait_log('The new image did not become ready: its workers end')
+    server.wait_log(DONE)
+    assert say(server, 'version') == 'one'
+
+
 def test_port_in_use_leads_back(begin, directory):
     """NS-HUP-05: what cannot be bound is refused with a sentence; the old ports are as they were."""
     a, = free_ports(1)

@@ -460,7 +460,7 @@ open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
 	if (r == 0)
 		r = open_parcels(crowd);
 	if (r == 0)
-		r = child_watch_parent(srv, &crowd->lifeline);
+		r = child_come_up(srv, &crowd->lifeline);
 	if (r < 0 && srv->error.code == 0)
 		server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
 	return r;

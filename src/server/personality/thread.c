@@ -160,7 +160,7 @@ open_shift(struct shift *s, struct tend_server *srv, unsigned long most)
 
 	s->srv = srv;
 	tend_timer_init(&s->pause, pause_over, s);
-	return r < 0 ? r : child_watch_parent(srv, &s->lifeline);
+	return r < 0 ? r : child_come_up(srv, &s->lifeline);
 }
 
 /* What is left of it ends with the process: some of its threads may still look at it. */
