@@ -97,7 +97,8 @@ typedef void (*tend_written_fn)(struct tend_conn *c, void *arg, int status);
 /*
  * Runs fn once all output before it is with the kernel; at once when there is none. It may write,
  * which goes behind everything queued, and may close; it may free the loop in a turn of that loop
- * only. 0 or -errno, as tend_conn_give().
+ * only. One that it adds runs in the next turn, where a process has many clients. 0 or -errno, as
+ * tend_conn_give().
  */
 TEND_API int tend_conn_after_write(struct tend_conn *c, tend_written_fn fn, void *arg);
 

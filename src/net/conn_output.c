@@ -109,12 +109,23 @@ wait_to_send(struct tend_conn *c, unsigned events)
 	return r;
 }
 
+/* In the next turn of the loop goes on who may wait, and what is queued where nobody may. */
+static int
+let_a_turn_pass(struct tend_conn *c)
+{
+	int r = c->mood->wait(c, 0, clock_now() + CLOCK_MILLISECOND);
+
+	return r == -ETIMEDOUT && !conn_expired(c) ? 0 : r;
+}
+
 /* Others who share the process get a look at it now and then. 0 or as wait_to_send(). */
 static int
 share(struct tend_conn *c, ssize_t sent)
 {
 	struct conn_mood *mood = c->mood;
 
+	if (conn_queue_is_due(c))
+		return let_a_turn_pass(c);
 	if (mood->share == 0 || (mood->left -= sent) > 0)
 		return 0;
 	return wait_to_send(c, POLLOUT);

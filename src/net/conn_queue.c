@@ -19,6 +19,7 @@ struct entry {
 	void (*release)(void *arg);
 	tend_written_fn fn;
 	void           *arg;
+	unsigned        round; /* in which it was added */
 };
 
 struct queue {
@@ -26,6 +27,7 @@ struct queue {
 	uint64_t      passed; /* bytes of `out` that have left since the queue was made */
 	size_t        given;
 	bool          running; /* a marker: the queue stays although it is empty */
+	unsigned      round;   /* of markers that were run together */
 };
 
 static struct queue *
@@ -57,6 +59,7 @@ queue_add(struct tend_conn *c, struct entry *e)
 		x->queue = q;
 	}
 	e->at = q->passed + buf_length(&c->out);
+	e->round = q->round;
 	*(q->first == NULL ? &q->first : &q->last->next) = e;
 	q->last = e;
 	q->given += e->size;
@@ -93,16 +96,29 @@ take_first(struct queue *q)
 	return e;
 }
 
-/* Those at the head that have nothing left to send. A marker may write, add others, and close. */
+/* There is a first one, and nothing left to send up to its end. */
+static bool
+is_due(const struct tend_conn *c, const struct queue *q)
+{
+	return c->open && c->broken == 0 && q->first != NULL && q->first->at <= q->passed &&
+	    q->first->sent == q->first->size;
+}
+
+/*
+ * Those at the head that are due. A marker may write, add others, and close. In a process of many
+ * clients what it adds is for another round: one that adds itself would hold up all of them.
+ */
 static void
 settle_due(struct tend_conn *c, struct queue *q)
 {
+	bool alone = c->mood->may_wait == NULL;
+
 	/* From one of them: whoever called it goes on. */
 	if (q->running)
 		return;
 	q->running = true;
-	while (c->open && c->broken == 0 && q->first != NULL && q->first->at <= q->passed &&
-	    q->first->sent == q->first->size)
+	q->round++;
+	while (is_due(c, q) && (alone || q->first->round != q->round))
 		settle(c, take_first(q), 0);
 	q->running = false;
 	queue_end(c, q);
@@ -165,6 +181,14 @@ conn_queue_send(struct tend_conn *c)
 	pass(c, q, (size_t)n);
 	settle_due(c, q);
 	return n;
+}
+
+bool
+conn_queue_is_due(const struct tend_conn *c)
+{
+	const struct queue *q = queue_of(c);
+
+	return q != NULL && is_due(c, q);
 }
 
 void

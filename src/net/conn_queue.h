@@ -12,6 +12,9 @@
    Bytes or -errno. The queue frees itself when it becomes empty. */
 ssize_t conn_queue_send(struct tend_conn *c);
 
+/* A marker has added another before which there is nothing to send: it is for the next call. */
+bool conn_queue_is_due(const struct tend_conn *c);
+
 /* Forgets it all: pieces are released, markers are called with -ECANCELED. */
 void conn_queue_drop(struct tend_conn *c);
 

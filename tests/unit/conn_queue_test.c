@@ -187,6 +187,37 @@ markers_that_add_markers_do_not_nest(void **state)
 	assert_int_equal(deepest, 1);
 }
 
+static unsigned rounds;
+
+static void
+add_again(struct tend_conn *c, void *arg, int status)
+{
+	if (status == 0 && ++rounds < 1000)
+		assert_int_equal(tend_conn_after_write(c, add_again, arg), 0);
+}
+
+/* DS-79: one round a turn of the loop; output behind it leaves all the same. */
+static void
+marker_that_adds_itself_holds_up_nobody(void **state)
+{
+	struct meeting *m = *state;
+	unsigned i;
+	char heard[3];
+
+	rounds = 0;
+	assert_int_equal(tend_conn_after_write(scene.c, add_again, NULL), 0);
+	for (i = 1; i < 10; i++) {
+		assert_int_equal(rounds, i);
+		turn();
+	}
+	tend_write(scene.c, "yes", 3);
+	assert_int_equal(client_collects(m, heard, 3), 3);
+	assert_in_range(rounds, 10, 999);
+	tend_abort(scene.c);
+	turn();
+	assert_int_equal(scene.closed, 1);
+}
+
 static void
 close_from_marker(struct tend_conn *c, void *arg, int status)
 {
@@ -396,6 +427,7 @@ main(void)
 		QUEUE_ON_ALL(any_mixture_arrives_as_it_was_written),
 		QUEUE_ON_ALL(output_of_a_marker_goes_to_the_end),
 		QUEUE_ON_ALL(markers_that_add_markers_do_not_nest),
+		QUEUE_ON_PLAIN(marker_that_adds_itself_holds_up_nobody),
 		QUEUE_ON_ALL(marker_may_close_and_its_last_words_leave),
 		QUEUE_ON_ALL(marker_that_runs_at_once_may_close),
 		QUEUE_ON_ALL(marker_may_flush),

@@ -587,6 +587,37 @@ markers_run_for_handlers_too(void **state)
 }
 
 static void
+add_marker_again(struct tend_conn *c, void *arg, int status)
+{
+	count_marker(c, arg, status);
+	if (status == 0 && marked < 50)
+		tend_conn_after_write(c, add_marker_again, arg);
+}
+
+static void
+mark_again_and_flush(struct tend_conn *c)
+{
+	tend_conn_after_write(c, add_marker_again, NULL);
+	result = tend_flush(c);
+}
+
+/* The others have their turns between two rounds. */
+static void
+marker_that_adds_itself_suspends_its_handler(void **state)
+{
+	(void)state;
+	marked = 0;
+	result = -1;
+	come(0, &transport_unix, mark_again_and_flush);
+	assert_in_range(marked, 1, 2);
+	assert_false(guests[0].returned);
+	TURN_UNTIL(guests[0].returned);
+	assert_int_equal(marked, 50);
+	assert_int_equal(result, 0);
+	TURN_UNTIL(guests[0].m == NULL);
+}
+
+static void
 begin(struct evented *m)
 {
 	assert_int_equal(evented_run(m, serve), 0);
@@ -783,6 +814,7 @@ main(void)
 		FIBERS_ON_EACH(streams_suspend_as_calls_do),
 		FIBERS_ON_EACH(server_that_stops_ends_every_wait),
 		FIBERS_ON_EACH(markers_run_for_handlers_too),
+		FIBERS_ON_EACH(marker_that_adds_itself_suspends_its_handler),
 		FIBERS_ON_EACH(client_that_is_awaited_may_be_closed),
 		FIBERS_ON_EACH(everything_may_be_closed_while_handlers_wait),
 	};
