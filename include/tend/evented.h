@@ -135,8 +135,8 @@ TEND_API char *tend_conn_describe(struct tend_conn *c, char *into, size_t size);
 
 /*
  * The open connections, in no order: the clients of a server in this process, or those that were made
- * on a loop with the calls above. The current one may be closed on the way, and others too. NULL: no
- * more.
+ * on a loop with the calls above. A client is among them once it was allowed, and not yet in the hooks
+ * `accepted` and `allow`. The current one may be closed on the way, and others too. NULL: no more.
  */
 TEND_API struct tend_conn *tend_conn_first(struct tend_server *srv);
 TEND_API struct tend_conn *tend_loop_conn_first(struct tend_loop *loop);

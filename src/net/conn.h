@@ -181,7 +181,7 @@ struct tend_conn {
 	bool    patient;    /* the next read waits by itself: the mood's `receive` */
 	bool    reading;    /* a call waits for input: what it has searched must stay */
 	bool    closing;    /* as soon as the sending that is under way is over */
-	bool    unknown;    /* who it is is being found out: others do not see it */
+	bool    unknown;    /* it may still be denied: others do not see it */
 	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
 	uint8_t read_want;  /* ...of a read... */
 	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */

@@ -250,7 +250,6 @@ finish(struct lookup *k, enum result result)
 {
 	struct tend_server *srv = k->srv;
 
-	k->c->unknown = false;
 	result = keep(k, result);
 	log_failure(k, result);
 	if (srv->lookups.twice)
@@ -287,7 +286,6 @@ lookup_peer(struct tend_server *srv, struct tend_conn *c)
 	if (!begin(&k, srv, c))
 		return;
 	resolver_init(&k.q, NULL, NULL);
-	c->unknown = true;
 	question.deadline = k.deadline;
 	question.address = &k.peer;
 	result = take_name(&k, ask(&k, &question));
@@ -369,7 +367,6 @@ lookup_start(struct tend_server *srv, struct tend_conn *c, void (*done)(struct t
 	k->done = done;
 	x->lookup = k;
 	code = start(k, name_came, &k->peer, NULL);
-	c->unknown = code == 0;
 	if (code == 0)
 		return true;
 	finish(k, take_name(k, code));

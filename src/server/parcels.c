@@ -331,6 +331,7 @@ begin_stay(struct parcels *all, struct stay *s, const struct addr *peer, uint32_
 		return r;
 	m->c.transport_data = s;
 	m->c.place = place;
+	m->c.unknown = true;
 	tell_addresses(&m->c, port, &s->from, peer);
 	all->owner.came(all->srv);
 	r = evented_run(m, serve_in_fiber);

@@ -302,8 +302,10 @@ tell_accepted(struct tend_server *srv, struct tend_conn *c)
 static bool
 admit(struct tend_server *srv, struct tend_conn *c)
 {
-	if (is_allowed(srv, c))
+	if (is_allowed(srv, c)) {
+		c->unknown = false;
 		return true;
+	}
 	/* Its request may be on the way: the farewell must not be lost to a reset. */
 	conn_refuse_input(c);
 	if (srv->hooks->denied != NULL)

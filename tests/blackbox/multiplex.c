@@ -1,7 +1,8 @@
 /*
  * What test_multiplex.py talks to: a service of lines with everything in it that one client could do
  * to the others. With MOOD=evented in the environment its hooks are called, else it runs in fibers.
- * Each hook appends its name, the client's address and the pid to the file of the option trace.
+ * Each hook appends its name, the client's address and the pid to the file of the option trace. With the
+ * option announce the hooks `accepted` and `allow` tell all clients of a client.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +16,12 @@
 
 #define PIECE 65536
 
-static struct { const char *trace; bool deny; unsigned farewell; } own;
+static struct { const char *trace; bool deny, announce; unsigned farewell; } own;
 
 static const struct tend_option options[] = {
 	{ "trace", TEND_INTO(&own.trace), .value = "", .help = "file of the hooks that ran" },
 	{ "refuse", TEND_INTO(&own.deny), .help = "let the hook allow refuse" },
+	{ "announce", TEND_INTO(&own.announce), .help = "tell all of a client before it is let in" },
 	{ "farewell", TEND_INTO(&own.farewell), .value = "0", .help = "bytes for who is denied" },
 	TEND_END
 };
@@ -196,7 +198,22 @@ failed(struct tend_conn *c, int error)
 
 /* ---- in both moods ---- */
 
-static void accepted(struct tend_conn *c) { trace("accepted", c); }
+static void
+announce(struct tend_conn *c, const char *hook)
+{
+	struct tend_conn *to = own.announce ? tend_conn_first(tend_conn_server(c)) : NULL;
+
+	for (; to != NULL; to = tend_conn_next(to))
+		tend_printf(to, "%s %s\n", hook, tend_peer(c));
+}
+
+static void
+accepted(struct tend_conn *c)
+{
+	trace("accepted", c);
+	announce(c, "accepted");
+}
+
 static void closed(struct tend_conn *c) { trace("closed", c); }
 
 static void
@@ -209,6 +226,7 @@ static bool
 allow(struct tend_conn *c)
 {
 	trace("allow", c);
+	announce(c, "allow");
 	return !own.deny;
 }
 

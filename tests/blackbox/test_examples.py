@@ -383,7 +383,9 @@ def test_chat_tells_who_comes_and_leaves(start):
     """MX-71, MX-76"""
     server = start('port', '127.0.0.1:0', program=example('chat'))
     with server.client() as ann:
-        ann.expect(r'127\.0\.0\.1:\d+ comes')
+        # Nobody hears of himself before he is let in.
+        ann.send_line('here')
+        ann.expect(r'127\.0\.0\.1:\d+ here')
         with server.client() as bob:
             name = '%s:%d' % bob.sock.getsockname()
             ann.expect(f'{re.escape(name)} comes')

@@ -88,6 +88,20 @@ def test_denied_client_reaches_no_handler_and_hears_the_farewell(mux, words, bri
         assert len(c.recv_all()) == 300000
 
 
+def test_client_is_one_of_all_when_it_is_let_in(mux):
+    """MX-08, MX-113: what is told to all before is not for somebody who may be denied"""
+    service = mux('announce', 1)
+    with service.client() as first:
+        assert ask(first, 'hello') == 'hello'
+        with service.client() as second:
+            assert ask(second, 'hello') == 'hello'
+            name = name_of(second)
+        assert [first.recv_line() for _ in range(2)] == [f'accepted {name}', f'allow {name}']
+    service = mux('announce', 1, 'refuse', 1)
+    with service.client() as c:
+        c.expect_end()
+
+
 def test_addresses_belong_to_each_client(mux):
     """MX-T30, MX-105, MX-D17: also while others come"""
     service = mux()

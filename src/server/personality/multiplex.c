@@ -247,6 +247,7 @@ take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *
 		return;
 	}
 	m->c.place = place;
+	m->c.unknown = true;
 	client_came(crowd);
 	begun = conns_clock(crowd->mood.conns);
 	if (crowd->mood.fibers != NULL && srv->settings.value.defer_accept)
