@@ -190,6 +190,9 @@ void evented_fail(struct evented *m, int error);
 void evented_resume(struct evented *m, int result);
 /* It has no descriptor any more, and nobody is told: only its memory is left to be freed. */
 void evented_forget(struct evented *m);
+/* Evented: each comes to its end, as if it were closed by its service. What is queued leaves; handshakes
+   and those that are held are over at once. */
+void evented_dismiss(struct evented_mood *mood);
 /* Those that are awaited need not come any more. */
 void evented_dismiss_awaited(struct evented_mood *mood);
 /* Every handler that waits in a fiber hears that it is to end. */

@@ -283,3 +283,19 @@ tend_conn_next(struct tend_conn *c)
 		return NULL;
 	return find_from(evented_mood_of(c)->conns->loop, evented_of(c)->place + 1, c->mood);
 }
+
+void
+evented_dismiss(struct evented_mood *mood)
+{
+	struct tend_watch *w;
+	int fd = 0;
+
+	for (; (w = watch_find(mood->conns->loop, evented_event, &fd)) != NULL; fd++) {
+		struct evented *m = w->data;
+
+		if (m->c.mood != &mood->mood || m->phase == EVENTED_CLOSING)
+			continue;
+		m->result = -ECANCELED;
+		tend_close(&m->c);
+	}
+}

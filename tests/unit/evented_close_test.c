@@ -511,6 +511,53 @@ two_that_are_due_together_may_close_each_other(void **state)
 	close(pair[1]);
 }
 
+/* ---- all of them ---- */
+
+static unsigned dismissed;
+
+static void
+count_dismissed(struct tend_conn *c)
+{
+	assert_int_equal(tend_conn_reason(c), -ECANCELED);
+	dismissed++;
+	if (c == scene.c)
+		scene.c = NULL;
+}
+
+static struct evented *
+another(const struct listener *from, int pair[2])
+{
+	struct evented *m;
+
+	assert_int_equal(unix_pair(pair), 0);
+	assert_int_equal(evented_new(&m, &scene.mood, pair[0], from, NULL), 0);
+	return m;
+}
+
+/* MX-121: who does not come on with its handshake, or is still held, is not waited for. */
+static void
+all_may_be_dismissed_whatever_they_do(void **state)
+{
+	struct meeting *m = *state;
+	struct listener wrapped = m->listener;
+	int shaking[2], held[2];
+
+	wrapped.transport = &transport_awkward;
+	awkward.rounds = 0;
+	dismissed = 0;
+	scene.mood.closed = count_dismissed;
+	evented_shake(another(&wrapped, shaking));
+	another(&m->listener, held);
+	turn();
+	assert_int_equal(dismissed, 0);
+	evented_dismiss(&scene.mood);
+	client_leaves(m);
+	TURN_UNTIL(dismissed == 3);
+	assert_int_equal(conns_of(scene.loop)->count, 0);
+	close(shaking[1]);
+	close(held[1]);
+}
+
 /* ---- going on to the next ---- */
 
 /* MX-08, DS-92, DS-109 */
@@ -648,6 +695,7 @@ main(void)
 		ON_UNIX(input_of_the_same_turn_comes_before_the_time_limit),
 		ON_UNIX(time_limit_goes_with_its_connection),
 		ON_UNIX(two_that_are_due_together_may_close_each_other),
+		ON_UNIX(all_may_be_dismissed_whatever_they_do),
 		ON_UNIX(closed_connections_are_passed_over),
 		ON_ALL(loop_may_be_freed_inside_a_hook),
 		ON_UNIX(connection_made_while_the_loop_goes_is_refused),

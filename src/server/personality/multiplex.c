@@ -129,7 +129,6 @@ welcome(struct tend_conn *c)
 static void
 introduce(struct evented *m)
 {
-	m->finished = true;
 	if (lookup_start(m->c.mood->server, &m->c, welcome))
 		evented_hold(m);
 	else
@@ -144,13 +143,14 @@ shaken(struct tend_conn *c, int code)
 		return;
 	}
 	serve_not_shaken(c->mood->server, c, code);
-	evented_of(c)->finished = true;
 	tend_abort(c);
 }
 
 static void
 start_evented(struct evented *m)
 {
+	/* Of an end that comes before it was let in only `closed` tells. */
+	m->finished = true;
 	if (m->c.transport->handshake != NULL)
 		evented_shake(m);
 	else
@@ -534,25 +534,13 @@ is_empty(const struct crowd *crowd)
 static void
 dismiss(struct crowd *crowd)
 {
-	struct tend_watch *w;
-	struct tend_conn *c;
-	int fd = 0;
-
 	parcels_dismiss(crowd->srv->parcels);
-	if (crowd->mood.fibers != NULL) {
-		evented_dismiss_awaited(&crowd->mood);
-		evented_cancel_fibers(&crowd->mood);
+	if (crowd->mood.fibers == NULL) {
+		evented_dismiss(&crowd->mood);
 		return;
 	}
-	for (; (w = watch_find(crowd->srv->loop, evented_event, &fd)) != NULL; fd++) {
-		c = &((struct evented *)w->data)->c;
-		if (c->unknown)
-			tend_close(c);
-	}
-	for (c = conns_first(&crowd->mood); c != NULL; c = tend_conn_next(c)) {
-		evented_of(c)->result = -ECANCELED;
-		tend_close(c);
-	}
+	evented_dismiss_awaited(&crowd->mood);
+	evented_cancel_fibers(&crowd->mood);
 }
 
 static void
