@@ -4,7 +4,7 @@
  *
  * Each line of a client is answered with one. `pid`: of this process; `board`: "CHILDREN BUSY
  * SERVED"; `die`: none, this process aborts; `quit`: none, the connection ends; anything else comes
- * back.
+ * back. With MOOD=evented in the environment Multiplex calls a hook, else it serves in fibers.
  *
  * Option `crash`, a file with "HOW N": a child whose pid is a multiple of N does not live to serve.
  * HOW is `refuse` (its hook child_start does), `abort` or `exit`. No such file: all are well.
@@ -72,38 +72,59 @@ say_board(struct tend_conn *c)
 }
 
 static void
-process(struct tend_conn *c)
+answer(struct tend_conn *c, const char *line)
 {
-	char *line;
-
-	if (own.curt)
-		tend_abort(c);
-	while (tend_getline(c, &line) > 0 && strcmp(line, "quit") != 0) {
-		if (strcmp(line, "pid") == 0)
-			tend_printf(c, "%ld\n", (long)getpid());
-		else if (strcmp(line, "board") == 0)
-			say_board(c);
-		else if (strcmp(line, "die") == 0)
-			abort();
-		else
-			tend_printf(c, "%s\n", line);
-	}
+	if (strcmp(line, "pid") == 0)
+		tend_printf(c, "%ld\n", (long)getpid());
+	else if (strcmp(line, "board") == 0)
+		say_board(c);
+	else if (strcmp(line, "die") == 0)
+		abort();
+	else
+		tend_printf(c, "%s\n", line);
 }
 
-static const struct tend_service service = {
-	.name = "pool",
-	.about = "Says which process serves, and dies when it is told to.",
-	.options = options,
-	.hooks.child_start = child_start,
-	.hooks.process = process,
-};
+/* What the last call came to: -EAGAIN when there may be more. */
+static ssize_t
+converse(struct tend_conn *c)
+{
+	char *line;
+	ssize_t n;
+
+	while ((n = tend_getline(c, &line)) > 0 && strcmp(line, "quit") != 0)
+		answer(c, line);
+	return n;
+}
+
+static void
+process(struct tend_conn *c)
+{
+	if (own.curt)
+		tend_abort(c);
+	converse(c);
+}
+
+static void
+readable(struct tend_conn *c)
+{
+	if (converse(c) != -EAGAIN)
+		tend_close(c);
+}
+
+#define SHARED \
+	.name = "pool", .about = "Says which process serves, and dies when it is told to.", \
+	.options = options, .hooks.child_start = child_start
+
+static const struct tend_service waiting = { SHARED, .hooks.process = process };
+static const struct tend_service evented = { SHARED, .hooks.readable = readable };
 
 int
 main(int argc, char **argv)
 {
 	static const struct rlimit nothing;
+	const char *mood = getenv("MOOD");
 
 	/* The aborts are no accidents: they leave no core files. */
 	setrlimit(RLIMIT_CORE, &nothing);
-	return tend_main(argc, argv, &service);
+	return tend_main(argc, argv, mood != NULL && strcmp(mood, "evented") == 0 ? &evented : &waiting);
 }

@@ -19,6 +19,13 @@ POOLS = ['PreForkSimple', 'PreFork']
 # And those of which it is the workers who accept.
 WORKERS = [*POOLS, 'Multiplex', 'Thread']
 
+# Multiplex serves in fibers, unless the service has hooks to be called.
+EVENTED = 'Multiplex evented'
+MULTIPLEX = ['Multiplex', EVENTED]
+
+# Workers in each of their moods.
+KINDS = [*WORKERS, EVENTED]
+
 # "The pool is back within a second."
 SECOND = 1.0 * tend.SLOW
 
@@ -30,17 +37,24 @@ def words(personality, count):
     if personality == 'PreFork':
         return ['min_servers', count, 'max_servers', count, 'min_spare_servers', 0,
                 'max_spare_servers', count - 1, 'idle_to_minimum', 0]
-    if personality in ('Multiplex', 'Thread'):
+    if personality in (*MULTIPLEX, 'Thread'):
         return ['workers', count]
     return []
+
+
+def choose(personality, environment=None):
+    """The option for it, and the environment that chooses the mood of pool.c and restarting.c."""
+    if personality == EVENTED:
+        return ['server_type', 'Multiplex'], {**(environment or {}), 'MOOD': 'evented'}
+    return ['server_type', personality], environment
 
 
 def start_pool(start, personality, count, *more, **options):
     """Starts pool.c with `count` workers, and waits for them."""
     options.setdefault('program', tend.find_program('pool'))
-    server = start('server_type', personality, 'port', '127.0.0.1:0', *words(personality, count),
-                   *more, **options)
-    if personality in WORKERS:
+    kind, options['environment'] = choose(personality, options.get('environment'))
+    server = start(*kind, 'port', '127.0.0.1:0', *words(personality, count), *more, **options)
+    if personality in KINDS:
         wait_for_workers(server, count)
     return server
 

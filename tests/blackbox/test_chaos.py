@@ -5,6 +5,7 @@ is left behind, and nothing grows. TEND_TEST_LONG makes 100 000 connections of t
 """
 
 import collections
+import contextlib
 import os
 import random
 import re
@@ -17,7 +18,7 @@ import pytest
 
 import pools
 import tend
-from pools import SECOND, ask, close_all, pid_of, start_pool, visit, wait_for_workers
+from pools import EVENTED, KINDS, SECOND, ask, close_all, pid_of, start_pool, visit, wait_for_workers
 from tend import eventually
 
 LONG = bool(os.environ.get('TEND_TEST_LONG'))
@@ -27,12 +28,18 @@ MANY = 100_000 if LONG else 20_000
 SLACK_BYTES = 256 * 1024
 
 # Those whose child has more than one client.
-MANY_CLIENTS = ['Multiplex', 'Thread']
+MANY_CLIENTS = [*pools.MULTIPLEX, 'Thread']
 
 WORKERS = 6
 KILL_EVERY = 0.4
 KILLS = 10
 SERVED_BETWEEN = 20
+
+
+@pytest.fixture(params=[*tend.PERSONALITIES, EVENTED])
+def personality(request):
+    """As everywhere, and Multiplex in both moods."""
+    return request.param
 
 
 class Tormentor:
@@ -114,7 +121,7 @@ def lost(result):
 
 # ---- kill -9 ----
 
-@pytest.mark.parametrize('personality', ['Fork', *pools.WORKERS])
+@pytest.mark.parametrize('personality', ['Fork', *KINDS])
 def test_killing_costs_what_the_child_held_and_no_more(start, personality):
     """NS-PF-30, NS-PF-25, NS-PFS-13: kill -9 of a random child every 0.4 s, under load. That is one
     answer, or where a child has many clients those of all clients in the worst case."""
@@ -164,8 +171,12 @@ def usage(server):
 
 
 def has_client(pid):
-    """Whether it has a descriptor of a client: standard input is one then."""
-    return 'socket:' in os.readlink(f'/proc/{pid}/fd/0')
+    """Whether it has a socket beside the one that it listens on, as the one of a client is."""
+    links = []
+    for fd in tend.open_descriptors(pid):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f'/proc/{pid}/fd/{fd}'))
+    return sum('socket:' in link for link in links) > 1
 
 
 def settled(server, workers):
@@ -178,14 +189,16 @@ def settled(server, workers):
 
 
 # With few requests a worker, the master is what is watched: it starts thousands of workers.
-FLAT = [('Single', 0), ('Fork', 0), ('PreForkSimple', 0), ('PreFork', 0), ('PreFork', 20)]
+FLAT = [('Single', 0), ('Fork', 0), *[(kind, 0) for kind in KINDS], ('PreFork', 20)]
 
 
 @pytest.mark.parametrize('personality, max_requests', FLAT)
 def test_descriptors_and_memory_stay_flat(start, personality, max_requests):
     """Over 20 000 connections, or 100 000 with TEND_TEST_LONG, after a warm-up."""
-    server = start_pool(start, personality, 3, 'max_requests', max_requests)
-    workers = 3 if personality in pools.POOLS else None
+    # So few threads that all of them are there soon.
+    few = ['max_servers', 4] if personality == 'Thread' else []
+    server = start_pool(start, personality, 3, 'max_requests', max_requests, *few)
+    workers = 3 if personality in KINDS else None
     pools.storm(server, connections=MANY // 10, concurrency=8)
     before = settled(server, workers)
     pools.storm(server, connections=MANY, concurrency=8)
@@ -268,7 +281,7 @@ def test_others_serve_while_one_worker_is_stopped(start, kind):
         close_all(clients)
 
 
-@pytest.mark.parametrize('kind', pools.WORKERS)
+@pytest.mark.parametrize('kind', KINDS)
 def test_client_of_a_stopped_worker_is_served_when_it_continues(start, kind):
     """Under load, and nobody loses an answer. The others are served meanwhile."""
     server = start_pool(start, kind, 3)
@@ -318,7 +331,7 @@ def test_wall_clock_may_be_set_a_year_ahead_and_back(start, directory, personali
     server = start_pool(start, personality, 3, 'idle_timeout', 600, 'connection_timeout', 600,
                         'busy_timeout', 600, 'log_level', 3, environment={'LD_PRELOAD': tend.find_program('wall.so'),
                                                      'TEND_WALL_FILE': str(wall)})
-    workers = server.children() if personality in pools.WORKERS else []
+    workers = server.children() if personality in KINDS else []
     c = server.client()
     assert ask(c, 'before') == 'before'
     for seconds in (YEAR, -YEAR, 0):
@@ -349,7 +362,7 @@ def vanish(server, how):
 def test_thousand_vanishing_clients_do_no_harm(start, personality):
     """NS-CIO-10: no process dies of them, no descriptor stays."""
     server = start_pool(start, personality, 3, 'max_requests', 0)
-    workers = 3 if personality in pools.WORKERS else None
+    workers = 3 if personality in KINDS else None
     visit(server)
     for i in range(8):
         vanish(server, i % 4)

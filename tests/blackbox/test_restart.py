@@ -16,17 +16,13 @@ import pytest
 import pools
 import tend
 from daemons import as_root, needs_ipv6
-from pools import POOLS, Storm, ask, wait_for_workers
+from pools import EVENTED, MULTIPLEX, POOLS, Storm, ask, wait_for_workers
 from tend import EX_UNAVAILABLE, Client, eventually, find_program, is_alive
 
 DONE = r'Restarted: '
 REFUSED = r'No restart: .*; going on as before'
 # PreForkSimple differs from PreFork in numbers only.
 FORKING = ['Fork', 'PreFork', 'Multiplex', 'Thread']
-
-# Multiplex serves in fibers, unless the service has hooks to be called.
-EVENTED = 'Multiplex evented'
-MULTIPLEX = ['Multiplex', EVENTED]
 
 # Enough to be served, few enough to be born quickly.
 FEW = ['max_servers', 4, 'workers', 2, 'log_level', 3]
@@ -46,11 +42,9 @@ def begin(start, directory):
         if conf is not None:
             write_conf(directory, conf)
             words += ['conf_file', directory / 'conf']
-        options.setdefault('environment', ENVIRONMENT)
-        if personality == EVENTED:
-            personality = 'Multiplex'
-            options['environment'] = {**options['environment'], 'MOOD': 'evented'}
-        kind = ['server_type', personality] if personality else []
+        kind, options['environment'] = pools.choose(personality, options.get('environment', ENVIRONMENT))
+        if personality is None:
+            kind = []
         return start(*kind, *FEW, *words, program=str(program), **options)
 
     return begin_server
