@@ -12,7 +12,6 @@
  * write was cut short, and the messages of a connection are pieces of one stream that all of them
  * share, from different places on, so that sending needs no copy and checking is one memcmp.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -28,9 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
+#include "client.h"
 
 #define ROOM 65536
 #define STREAM 1048576 /* the stream repeats after so much; a power of two */
@@ -71,24 +68,7 @@ static uint64_t quota, asked, answered; /* messages of the window */
 static int64_t stop_asking;
 static uint64_t answered_bytes;
 static uint64_t latencies[BUCKETS];
-static long errors;
-static char first_error[128];
-
-static _Noreturn void
-fail(const char *what)
-{
-	fprintf(stderr, "echo_load: cannot %s: %s\n", what, strerror(errno));
-	exit(EX_OSERR);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
+static struct client_errors errors;
 
 /* ---- the stream ---- */
 
@@ -100,7 +80,7 @@ make_stream(void)
 
 	stream = malloc(STREAM + ROOM);
 	if (stream == NULL)
-		fail("allocate");
+		client_fail("allocate");
 	for (i = 0; i < STREAM / sizeof(word); i++) {
 		word = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
 		memcpy(stream + i * sizeof(word), &word, sizeof(word));
@@ -117,20 +97,9 @@ stream_at(const struct conn *c, uint64_t at)
 /* ---- results ---- */
 
 static void
-note_error(const char *what, int error)
-{
-	if (errors++ > 0)
-		return;
-	if (error != 0)
-		snprintf(first_error, sizeof(first_error), "%s: %s", what, strerror(error));
-	else
-		snprintf(first_error, sizeof(first_error), "%s", what);
-}
-
-static void
 give_up(struct conn *c, const char *what, int error)
 {
-	note_error(what, error);
+	client_note(&errors, what, error);
 	close(c->fd);
 	c->fd = -1;
 	/* What it still owed is not waited for. */
@@ -175,8 +144,8 @@ report(double seconds, uint64_t messages)
 	/* The sentences of strerror() and ours hold nothing that JSON would want escaped. */
 	printf("{\"messages\": %llu, \"bytes\": %llu, \"errors\": %ld, \"seconds\": %.6f, "
 	       "\"p50_us\": %llu, \"p99_us\": %llu, \"first_error\": \"%s\"}\n",
-	    (unsigned long long)messages, (unsigned long long)answered_bytes, errors, seconds,
-	    (unsigned long long)percentile(0.50), (unsigned long long)percentile(0.99), first_error);
+	    (unsigned long long)messages, (unsigned long long)answered_bytes, errors.count, seconds,
+	    (unsigned long long)percentile(0.50), (unsigned long long)percentile(0.99), errors.first);
 	fflush(stdout);
 }
 
@@ -189,46 +158,33 @@ raise_descriptors(void)
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		fail("read the limit of descriptors");
+		client_fail("read the limit of descriptors");
 	l.rlim_cur = l.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_max < (rlim_t)options.connections + 16)
-		fail("have so many descriptors");
+		client_fail("have so many descriptors");
 }
 
-/* From 127.0.0.1, and when its ports may run out from 127.0.0.2 and so on. */
-static void
-bind_source(int fd, long number)
-{
-	struct sockaddr_in from = { .sin_family = AF_INET };
-	int on = 1;
-
-	if (number < PER_SOURCE)
-		return;
-	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (unsigned)(number / PER_SOURCE));
-	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0)
-		fail("bind a source address");
-}
-
-/* Blocks until connected: on loopback that waits for nothing but room in the server's queue. */
+/*
+ * Blocks until connected: on loopback that waits for nothing but room in the server's queue. From
+ * 127.0.0.1, and when its ports may run out from 127.0.0.2 and so on.
+ */
 static void
 open_connection(struct conn *c)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)options.port) };
+	struct sockaddr_in to = client_target(options.port);
 	struct epoll_event e = { .events = EPOLLIN, .data.u32 = (uint32_t)(c - conns) };
 	int on = 1;
 
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
-		fail("make a socket");
-	bind_source(c->fd, c - conns);
+		client_fail("make a socket");
+	if (client_bind(c->fd, 1 + (c - conns) / PER_SOURCE) < 0)
+		client_fail("bind a source address");
 	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("connect");
+		client_fail("connect");
 	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
 	    epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
-		fail("watch a connection");
+		client_fail("watch a connection");
 }
 
 static void
@@ -239,11 +195,11 @@ open_all(void)
 	conns = calloc((size_t)options.connections, sizeof(*conns));
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (conns == NULL || epoll < 0)
-		fail("prepare");
+		client_fail("prepare");
 	for (i = 0; i < options.connections; i++) {
 		conns[i].since = calloc((size_t)options.depth, sizeof(*conns[i].since));
 		if (conns[i].since == NULL)
-			fail("allocate");
+			client_fail("allocate");
 		open_connection(&conns[i]);
 	}
 }
@@ -258,7 +214,7 @@ want_out(struct conn *c, bool wants)
 		return;
 	c->wants_out = wants;
 	if (epoll_ctl(epoll, EPOLL_CTL_MOD, c->fd, &e) < 0)
-		fail("watch a connection");
+		client_fail("watch a connection");
 }
 
 static void
@@ -357,7 +313,7 @@ exchange(uint64_t messages, double seconds)
 
 	asked = answered = answered_bytes = 0;
 	quota = messages;
-	progress = now = now_ns();
+	progress = now = client_now();
 	stop_asking = now + (int64_t)(seconds * 1e9);
 	for (i = 0; i < options.connections; i++)
 		if (conns[i].fd >= 0)
@@ -366,14 +322,14 @@ exchange(uint64_t messages, double seconds)
 		before = answered_bytes;
 		n = epoll_wait(epoll, events, 256, 1000);
 		if (n < 0 && errno != EINTR)
-			fail("wait for events");
-		now = now_ns();
+			client_fail("wait for events");
+		now = client_now();
 		for (i = 0; i < n; i++)
 			happened(&conns[events[i].data.u32], events[i].events);
 		if (answered_bytes != before)
 			progress = now;
 		if (now - progress > PATIENCE_NS) {
-			note_error("no answer in time", 0);
+			client_note(&errors, "no answer in time", 0);
 			return;
 		}
 	}
@@ -385,22 +341,22 @@ push(void)
 {
 	struct conn *c = &conns[0];
 	uint64_t all = (uint64_t)options.push << 20;
-	int64_t progress = now_ns();
+	int64_t progress = client_now();
 	struct timespec pause = { .tv_nsec = 1000000 };
 	size_t size;
 	ssize_t n;
 
-	while (c->sent < all && now_ns() - progress < STALL_NS) {
+	while (c->sent < all && client_now() - progress < STALL_NS) {
 		size = all - c->sent < ROOM ? (size_t)(all - c->sent) : ROOM;
 		n = send(c->fd, stream_at(c, c->sent), size, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno != EAGAIN)
-			fail("send");
+			client_fail("send");
 		if (n < 0) {
 			nanosleep(&pause, NULL);
 			continue;
 		}
 		c->sent += (uint64_t)n;
-		progress = now_ns();
+		progress = client_now();
 	}
 	return c->sent;
 }
@@ -419,7 +375,7 @@ pull(void)
 		struct epoll_event event;
 
 		if (epoll_wait(epoll, &event, 1, (int)(PATIENCE_NS / 1000000)) == 0) {
-			note_error("no answer in time", 0);
+			client_note(&errors, "no answer in time", 0);
 			return;
 		}
 		receive(c);
@@ -427,21 +383,6 @@ pull(void)
 }
 
 /* ---- the command line ---- */
-
-static double
-parse_number(const char *option, const char *text, double least, double most)
-{
-	char *end;
-	double n;
-
-	n = strtod(text, &end);
-	if (end == text || *end != '\0' || !(n >= least && n <= most)) {
-		fprintf(stderr, "echo_load: %s %s: give a number from %g to %g\n", option, text,
-		    least, most);
-		exit(EX_USAGE);
-	}
-	return n;
-}
 
 static const struct {
 	const char *name;
@@ -465,13 +406,13 @@ parse_option(const char *name, const char *value)
 	size_t i;
 
 	if (strcmp(name, "--seconds") == 0) {
-		options.seconds = parse_number(name, value, 0.01, 3600);
+		options.seconds = client_number(name, value, 0.01, 3600);
 		return true;
 	}
 	for (i = 0; i < NUMBERS; i++) {
 		if (strcmp(name, numbers[i].name) != 0)
 			continue;
-		*numbers[i].into = (long)parse_number(name, value, numbers[i].least, numbers[i].most);
+		*numbers[i].into = (long)client_number(name, value, numbers[i].least, numbers[i].most);
 		return true;
 	}
 	return false;
@@ -513,7 +454,7 @@ wait_for_word(const char *say)
 static void
 push_and_pull(void)
 {
-	int64_t begin = now_ns();
+	int64_t begin = client_now();
 	uint64_t pushed = push();
 
 	printf("{\"pushed\": %llu}\n", (unsigned long long)pushed);
@@ -521,7 +462,7 @@ push_and_pull(void)
 	if (!wait_for_word(NULL))
 		return;
 	pull();
-	report((double)(now_ns() - begin) / 1e9, 0);
+	report((double)(client_now() - begin) / 1e9, 0);
 }
 
 int
@@ -541,11 +482,11 @@ main(int argc, char **argv)
 	if (options.push > 0) {
 		push_and_pull();
 	} else {
-		begin = now_ns();
+		begin = client_now();
 		exchange((uint64_t)options.messages, options.seconds);
-		report((double)(now_ns() - begin) / 1e9, answered);
+		report((double)(client_now() - begin) / 1e9, answered);
 	}
 	while (wait_for_word(NULL))
 		;
-	return errors > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return errors.count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,7 +10,6 @@
  * where a server makes the client close first and local ports run out, further source
  * addresses of 127/8 are used.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,12 +19,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
+#include "client.h"
 
 #define MESSAGE 64
 #define CONCURRENCY_MAX 4096
@@ -60,72 +56,28 @@ struct load {
 	long started;
 	long in_flight;
 	long answered;
-	long errors;
-	char first_error[128];
+	struct client_errors errors;
 	int64_t stop_starting;
 	uint32_t *latency; /* microseconds, one for each answered connection */
 };
-
-static _Noreturn void
-fail(const char *what)
-{
-	fprintf(stderr, "load: cannot %s: %s\n", what, strerror(errno));
-	exit(EX_OSERR);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static void
-note_error(struct load *l, const char *what, int error)
-{
-	if (l->errors++ > 0)
-		return;
-	if (error != 0)
-		snprintf(
-		    l->first_error, sizeof(l->first_error), "%s: %s", what, strerror(error));
-	else
-		snprintf(l->first_error, sizeof(l->first_error), "%s", what);
-}
 
 /* Closes the connection of a slot; `what` is NULL when it was answered as it should be. */
 static void
 finish(struct load *l, struct slot *s, const char *what, int error)
 {
 	if (what != NULL)
-		note_error(l, what, error);
+		client_note(&l->errors, what, error);
 	else
-		l->latency[l->answered++] = (uint32_t)((now_ns() - s->since) / 1000);
+		l->latency[l->answered++] = (uint32_t)((client_now() - s->since) / 1000);
 	close(s->fd);
 	s->fd = -1;
 	l->in_flight--;
 }
 
-/* Binds the address only: connect() chooses the port, and has more to choose from. */
-static int
-bind_source(const struct load *l, int fd)
-{
-	struct sockaddr_in from = { .sin_family = AF_INET };
-	int on = 1;
-
-	if (l->source == 1)
-		return 0;
-	from.sin_addr.s_addr = htonl(0x7f000000u + (unsigned)l->source);
-	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0)
-		return -1;
-	return bind(fd, (struct sockaddr *)&from, sizeof(from));
-}
-
 static int
 begin_connect(struct load *l, int fd)
 {
-	if (bind_source(l, fd) < 0)
+	if (client_bind(fd, l->source) < 0)
 		return -1;
 	if (connect(fd, (struct sockaddr *)&l->to, sizeof(l->to)) == 0 || errno == EINPROGRESS)
 		return 0;
@@ -149,7 +101,7 @@ open_connection(struct load *l)
 	for (tries = 0; tries < LAST_SOURCE; tries++) {
 		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (fd < 0)
-			fail("make a socket");
+			client_fail("make a socket");
 		if (begin_connect(l, fd) == 0)
 			return fd;
 		close_keeping_errno(fd);
@@ -158,7 +110,7 @@ open_connection(struct load *l)
 			break;
 		l->source = l->source % LAST_SOURCE + 1;
 	}
-	note_error(l, "connect", errno);
+	client_note(&l->errors, "connect", errno);
 	return -1;
 }
 
@@ -184,14 +136,14 @@ watch(struct load *l, struct slot *s, int operation)
 
 	e.data.u32 = (uint32_t)(s - l->slots);
 	if (epoll_ctl(l->epoll, operation, s->fd, &e) < 0)
-		fail("watch a connection");
+		client_fail("watch a connection");
 }
 
 /* Starts the next connection in a free slot, unless enough have been started. */
 static void
 start(struct load *l, struct slot *s)
 {
-	int64_t since = now_ns();
+	int64_t since = client_now();
 	int error;
 
 	while (s->fd < 0 && l->started < l->options.connections && since < l->stop_starting) {
@@ -261,12 +213,12 @@ run(struct load *l)
 	for (i = 0; i < l->options.concurrency; i++)
 		start(l, &l->slots[i]);
 	while (l->in_flight > 0) {
-		left = (deadline - now_ns()) / 1000000;
+		left = (deadline - client_now()) / 1000000;
 		if (left <= 0)
 			break;
 		n = epoll_wait(l->epoll, events, 64, left > 1000 ? 1000 : (int)left);
 		if (n < 0 && errno != EINTR)
-			fail("wait for events");
+			client_fail("wait for events");
 		for (i = 0; i < n; i++)
 			happened(l, &l->slots[events[i].data.u32], events[i].events);
 	}
@@ -301,23 +253,8 @@ report(struct load *l, double seconds)
 	/* The sentences of strerror() and ours hold nothing that JSON would want escaped. */
 	printf("{\"connections\": %ld, \"errors\": %ld, \"seconds\": %.6f, \"p50_us\": %u, "
 	       "\"p99_us\": %u, \"first_error\": \"%s\"}\n",
-	    l->answered, l->errors, seconds, percentile(l, 0.50), percentile(l, 0.99),
-	    l->first_error);
-}
-
-static double
-parse_number(const char *option, const char *text, double least, double most)
-{
-	char *end;
-	double n;
-
-	n = strtod(text, &end);
-	if (end == text || *end != '\0' || !(n >= least && n <= most)) {
-		fprintf(stderr, "load: %s %s: give a number from %g to %g\n", option, text,
-		    least, most);
-		exit(EX_USAGE);
-	}
-	return n;
+	    l->answered, l->errors.count, seconds, percentile(l, 0.50), percentile(l, 0.99),
+	    l->errors.first);
 }
 
 static struct options
@@ -330,13 +267,13 @@ parse(int argc, char **argv)
 		const char *name = argv[i], *value = argv[i + 1];
 
 		if (strcmp(name, "--port") == 0)
-			o.port = (long)parse_number(name, value, 1, 65535);
+			o.port = (long)client_number(name, value, 1, 65535);
 		else if (strcmp(name, "--connections") == 0)
-			o.connections = (long)parse_number(name, value, 1, CONNECTIONS_MAX);
+			o.connections = (long)client_number(name, value, 1, CONNECTIONS_MAX);
 		else if (strcmp(name, "--concurrency") == 0)
-			o.concurrency = (long)parse_number(name, value, 1, CONCURRENCY_MAX);
+			o.concurrency = (long)client_number(name, value, 1, CONCURRENCY_MAX);
 		else if (strcmp(name, "--seconds") == 0)
-			o.seconds = parse_number(name, value, 0.01, 3600);
+			o.seconds = client_number(name, value, 0.01, 3600);
 		else
 			break;
 	}
@@ -357,14 +294,12 @@ init(struct load *l, const struct options *o)
 	memset(l, 0, sizeof(*l));
 	l->options = *o;
 	l->source = 1;
-	l->to.sin_family = AF_INET;
-	l->to.sin_port = htons((uint16_t)o->port);
-	l->to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	l->to = client_target(o->port);
 	l->slots = calloc((size_t)o->concurrency, sizeof(*l->slots));
 	l->latency = calloc((size_t)o->connections, sizeof(*l->latency));
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->slots == NULL || l->latency == NULL || l->epoll < 0)
-		fail("prepare");
+		client_fail("prepare");
 	for (i = 0; i < o->concurrency; i++)
 		l->slots[i].fd = -1;
 }
@@ -377,12 +312,12 @@ main(int argc, char **argv)
 	int64_t begin;
 
 	init(&l, &o);
-	begin = now_ns();
+	begin = client_now();
 	l.stop_starting = begin + (int64_t)(o.seconds * 1e9);
 	run(&l);
-	report(&l, (double)(now_ns() - begin) / 1e9);
+	report(&l, (double)(client_now() - begin) / 1e9);
 	close(l.epoll);
 	free(l.latency);
 	free(l.slots);
-	return l.errors > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return l.errors.count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
