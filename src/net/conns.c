@@ -3,7 +3,6 @@
  * of the turn, warm buffers for those that have something to say, and the end of them all.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "net/evented.h"
 
@@ -67,27 +66,17 @@ conns_shed(struct conns *all, struct tend_conn *c)
 
 /* ---- who holds up the others ---- */
 
-/* A clock that ticks every few milliseconds, and costs as many nanoseconds. */
-static int64_t
-coarse_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec;
-}
-
 int64_t
 conns_clock(const struct conns *all)
 {
-	return all->stall > 0 ? coarse_now() : 0;
+	return all->stall > 0 ? clock_coarse() : 0;
 }
 
 void
 conns_took(struct evented *m, int64_t begun)
 {
 	struct conns *all = evented_mood_of(&m->c)->conns;
-	int64_t took = all->stall > 0 ? coarse_now() - begun : 0;
+	int64_t took = all->stall > 0 ? clock_coarse() - begun : 0;
 
 	if (took >= all->stall && all->stall > 0)
 		all->stalled(all->stalled_data, &m->c, took);

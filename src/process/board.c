@@ -11,8 +11,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define NOBODY UINT32_MAX
 
@@ -45,20 +46,6 @@ struct board {
 #define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
 #define SET(word, value) atomic_store_explicit(&(word), (value), memory_order_relaxed)
 #define ADD(word, n) atomic_fetch_add_explicit(&(word), (n), memory_order_relaxed)
-
-/* Good to a few milliseconds and nearly free; ages and idle times need no more. */
-static int64_t
-coarse_now(void)
-{
-	struct timespec ts;
-
-#ifdef CLOCK_MONOTONIC_COARSE
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-#endif
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 size_t
 board_size(unsigned slots)
@@ -150,7 +137,7 @@ board_claim(struct board *b, enum slot_state state)
 		SET(s->retire, 0);
 		SET(s->leaving, 0);
 		SET(s->pid, 0);
-		SET(s->since, coarse_now());
+		SET(s->since, clock_coarse());
 		SET(s->works, GET(s->since));
 		SET(s->state, (uint32_t)state);
 		if (state == SLOT_WAITING)
@@ -287,7 +274,7 @@ static void
 begin_work(struct board *b, struct board_slot *s)
 {
 	struct shared *shared = b->shared;
-	int64_t now = coarse_now();
+	int64_t now = clock_coarse();
 	uint32_t before;
 	int32_t left;
 
@@ -313,7 +300,7 @@ end_work(struct board *b, struct board_slot *s)
 
 	SET(b->said, SLOT_WAITING);
 	before = atomic_exchange(&s->state, SLOT_WAITING);
-	SET(s->since, coarse_now());
+	SET(s->since, clock_coarse());
 	if (before != SLOT_WAITING)
 		ADD(b->shared->waiting, 1);
 }
@@ -329,7 +316,7 @@ void
 board_resume(struct board *b)
 {
 	if (b->mine != NOBODY)
-		SET(b->shared->slots[b->mine].works, coarse_now());
+		SET(b->shared->slots[b->mine].works, clock_coarse());
 }
 
 void

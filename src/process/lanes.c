@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 /* A line of the cache each: its thread writes to it for every client. */
 struct lane {
@@ -32,19 +33,6 @@ struct lanes {
 
 #define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
 #define SET(word, value) atomic_store_explicit(&(word), (value), memory_order_relaxed)
-
-static int64_t
-coarse_now(void)
-{
-	struct timespec ts;
-
-#ifdef CLOCK_MONOTONIC_COARSE
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-#else
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-#endif
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 static struct lane *
 lane_at(const struct lanes *l, unsigned slot, unsigned lane)
@@ -106,7 +94,7 @@ lanes_allowed(const struct lanes *l)
 static void
 say(struct lane *lane, enum slot_state state)
 {
-	int64_t now = coarse_now();
+	int64_t now = clock_coarse();
 
 	SET(lane->works, now);
 	SET(lane->since, now);
@@ -164,7 +152,7 @@ lanes_pause(struct lanes *l, unsigned slot, unsigned lane)
 void
 lanes_resume(struct lanes *l, unsigned slot, unsigned lane)
 {
-	SET(lane_at(l, slot, lane)->works, coarse_now());
+	SET(lane_at(l, slot, lane)->works, clock_coarse());
 }
 
 enum slot_state
