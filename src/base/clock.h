@@ -42,6 +42,13 @@ clock_from_seconds(double seconds)
 	return seconds < 9e9 ? (int64_t)(seconds * 1e9) : CLOCK_NEVER;
 }
 
+/* The same of a limit, of which 0 is none. */
+static inline int64_t
+clock_limit(double seconds)
+{
+	return seconds > 0 ? clock_from_seconds(seconds) : CLOCK_NEVER;
+}
+
 static inline double
 clock_to_seconds(int64_t ns)
 {

@@ -360,8 +360,7 @@ hurry_old_children(struct tend_server *srv, int64_t now)
 	for (i = 0; i < kids->count; i++) {
 		struct child *child = &kids->list[i];
 		int64_t end = clock_after(child->retired, patience);
-		int64_t kill_at = config->stop_timeout > 0
-		    ? clock_after(end, clock_from_seconds(config->stop_timeout)) : CLOCK_NEVER;
+		int64_t kill_at = clock_after(end, clock_limit(config->stop_timeout));
 
 		if (child->slot != CHILD_WITHOUT_SLOT || !child->leaving)
 			continue;
@@ -571,7 +570,7 @@ inherit_go_back(struct tend_server *srv, const char *reason)
 static bool
 wait_for_orphans(const struct handover *h, double seconds)
 {
-	int64_t until = seconds > 0 ? clock_after(clock_now(), clock_from_seconds(seconds)) : CLOCK_NEVER;
+	int64_t until = clock_after(clock_now(), clock_limit(seconds));
 	size_t i, left;
 
 	for (;;) {

@@ -326,7 +326,7 @@ wait_for_children(struct tend_server *srv, int64_t until, enum stop_how unless)
 static int64_t
 time_limit(double seconds)
 {
-	return seconds > 0 ? clock_after(clock_now(), clock_from_seconds(seconds)) : CLOCK_NEVER;
+	return clock_after(clock_now(), clock_limit(seconds));
 }
 
 /*

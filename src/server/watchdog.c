@@ -29,9 +29,7 @@ works_since(struct tend_server *srv, const struct child *child, int64_t now)
 static int64_t
 grace_of(const struct tend_server *srv)
 {
-	double seconds = srv->settings.value.stop_timeout;
-
-	return seconds > 0 ? clock_from_seconds(seconds) : CLOCK_NEVER;
+	return clock_limit(srv->settings.value.stop_timeout);
 }
 
 static void
