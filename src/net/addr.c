@@ -1,6 +1,7 @@
 /*
- * Socket addresses as values: text for logs and handlers, comparison, classification. No
- * lookups by name here (resolve.c) and no opinion about what an address may be used for.
+ * Socket addresses as values: text for logs and handlers, comparison, classification; and the socket
+ * that is bound to one. No lookups by name here (resolve.c) and no opinion about what an address may
+ * be used for.
  */
 #include "net/addr.h"
 
@@ -10,6 +11,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -311,4 +313,23 @@ addr_parse(struct addr *a, const char *text)
 	if (host[0] == '\0' || port[0] == '\0')
 		return -EINVAL;
 	return parse_numbers(a, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port);
+}
+
+int
+addr_bound_socket(const struct addr *at, int type)
+{
+	int family = at->u.any.sa_family, on = 1, r;
+	int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (type == SOCK_STREAM && family != AF_UNIX)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (type == SOCK_DGRAM && family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, &at->u.any, at->length) == 0)
+		return fd;
+	r = -errno;
+	close(fd);
+	return r;
 }

@@ -1,4 +1,4 @@
-/* Socket addresses: holding, printing, comparing. */
+/* Socket addresses: holding, printing, comparing, binding. */
 #ifndef TEND_NET_ADDR_H
 #define TEND_NET_ADDR_H
 
@@ -55,5 +55,8 @@ bool addr_is_wildcard(const struct addr *a);
 /* From `fd`: getsockname() or getpeername(). 0 or -errno. */
 int addr_of_socket(struct addr *a, int fd);
 int addr_of_peer(struct addr *a, int fd);
+
+/* A socket of this type (SOCK_STREAM, SOCK_DGRAM) that is bound there and never waits. Or -errno. */
+int addr_bound_socket(const struct addr *at, int type);
 
 #endif

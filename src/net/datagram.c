@@ -233,23 +233,6 @@ tend_datagrams_adopt(struct tend_datagrams **into, struct tend_loop *loop, int f
 	return datagrams_new(into, loop, fd, false, hooks, data);
 }
 
-static int
-open_socket(const struct addr *at)
-{
-	int fd = socket(at->u.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1, r;
-
-	if (fd < 0)
-		return -errno;
-	if (at->u.any.sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, &at->u.any, at->length) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
 /* Where the socket file is that goes with it. */
 static int
 remember_file(struct tend_datagrams *s, const struct addr *at)
@@ -270,7 +253,7 @@ tend_datagrams_start(struct tend_datagrams **into, struct tend_loop *loop, const
 
 	if (r < 0)
 		return r;
-	fd = open_socket(&at);
+	fd = addr_bound_socket(&at, SOCK_DGRAM);
 	if (fd < 0)
 		return fd;
 	r = datagrams_new(&s, loop, fd, false, hooks, data);

@@ -116,14 +116,9 @@ fail:
 static int
 open_socket(const struct addr *at)
 {
-	int fd = socket(at->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int on = 1, r;
+	int fd = addr_bound_socket(at, SOCK_STREAM), r;
 
-	if (fd < 0)
-		return -errno;
-	if (at->u.any.sa_family != AF_UNIX)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, &at->u.any, at->length) == 0 && listen(fd, SOMAXCONN) == 0)
+	if (fd < 0 || listen(fd, SOMAXCONN) == 0)
 		return fd;
 	r = -errno;
 	close(fd);
