@@ -510,8 +510,8 @@ evented_due(struct evented *m)
 
 /* ---- beginnings ---- */
 
-static int
-never_waits(struct tend_conn *c, unsigned events, int64_t deadline)
+int
+evented_never_waits(struct tend_conn *c, unsigned events, int64_t deadline)
 {
 	(void)c;
 	(void)events;
@@ -519,8 +519,8 @@ never_waits(struct tend_conn *c, unsigned events, int64_t deadline)
 	return -EAGAIN;
 }
 
-static bool
-may_not_wait(struct tend_conn *c)
+bool
+evented_may_not_wait(struct tend_conn *c)
 {
 	(void)c;
 	return false;
@@ -541,9 +541,9 @@ evented_mood_init(struct evented_mood *mood, struct conns *all)
 {
 	*mood = (struct evented_mood){
 		.mood = {
-			.wait = never_waits,
+			.wait = evented_never_waits,
 			.queued = queued,
-			.may_wait = may_not_wait,
+			.may_wait = evented_may_not_wait,
 			.close = take_over_close,
 			.retimed = retimed,
 			.closing = evented_closing,

@@ -180,22 +180,6 @@ closing(struct tend_conn *c, bool lives_on)
 
 /* ---- served at once ---- */
 
-static int
-never_waits(struct tend_conn *c, unsigned events, int64_t deadline)
-{
-	(void)c;
-	(void)events;
-	(void)deadline;
-	return -EAGAIN;
-}
-
-static bool
-may_not_wait(struct tend_conn *c)
-{
-	(void)c;
-	return false;
-}
-
 static struct tend_conn *
 open_visit(struct parcels *all, struct port *port, const struct tend_datagram *from, const struct addr *peer)
 {
@@ -416,9 +400,9 @@ open_moods(struct parcels *all)
 	struct tend_server *srv = all->srv;
 
 	all->mood = (struct conn_mood){
-		.wait = never_waits,
+		.wait = evented_never_waits,
 		.closing = closing,
-		.may_wait = may_not_wait,
+		.may_wait = evented_may_not_wait,
 		.limits = &srv->limits,
 		.server = srv,
 		.interrupt_fd = -1,
