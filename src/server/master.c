@@ -309,7 +309,7 @@ master_turn_until(struct tend_server *srv, int64_t when)
 /* ---- the loop ---- */
 
 int
-master_loop(struct tend_server *srv, master_manage_fn manage)
+master_loop(struct tend_server *srv)
 {
 	bool ready = false;
 	int r = inherit_children(srv);
@@ -317,7 +317,7 @@ master_loop(struct tend_server *srv, master_manage_fn manage)
 	while (r == 0 && srv->stop == STOP_NOT && !restart_is_due(srv)) {
 		int64_t now = clock_now(), next;
 
-		next = manage(srv, now);
+		next = srv->personality->manage(srv, now);
 		if (!ready)
 			tend_log(srv, TEND_LOG_DEBUG, "The parent is ready, with %zu children",
 			    srv->master->children.count);

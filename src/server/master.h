@@ -11,13 +11,6 @@
 #include "process/serialize.h"
 #include "server/server.h"
 
-/*
- * The personality's share of the master's loop, called after every turn while nobody has told the
- * server to stop: starts and retires children. Returns when it wants to be called again at the
- * latest (monotonic clock), even if nothing happens.
- */
-typedef int64_t (*master_manage_fn)(struct tend_server *srv, int64_t now);
-
 /* What a child does between its birth and its exit. Returns its exit status. */
 typedef int (*master_child_fn)(struct tend_server *srv, void *data);
 
@@ -57,8 +50,9 @@ unsigned master_limit_room(const struct tend_server *srv);
  */
 unsigned master_move_limit(struct tend_server *srv, int by);
 
-/* Loops until told to stop and until the last child is gone, or until restart_is_due(). */
-int  master_loop(struct tend_server *srv, master_manage_fn manage);
+/* Loops until told to stop and until the last child is gone, or until restart_is_due(). Calls the
+   personality's `manage`. */
+int  master_loop(struct tend_server *srv);
 
 /*
  * Forks a child that runs `body`. `left` goes to the hook before_spawn. The pid, or -errno; after a
@@ -75,7 +69,7 @@ unsigned master_start_workers(struct tend_server *srv, unsigned n);
 
 /*
  * For a constant number of workers: where there are `have` of `most`, starts the others. Returns
- * when to look again, as a master_manage_fn does.
+ * when to look again, as a personality's `manage` does.
  */
 int64_t master_keep_workers(struct tend_server *srv, unsigned have, unsigned most, int64_t now);
 

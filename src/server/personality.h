@@ -31,6 +31,12 @@ struct personality {
 	int (*open)(struct tend_server *srv);
 	/* Serves until told to stop. */
 	int (*loop)(struct tend_server *srv);
+	/*
+	 * Its share of master_loop(), called after every turn while nobody has told the server to stop:
+	 * starts and retires children. Returns when it wants to be called again at the latest
+	 * (monotonic clock), even if nothing happens. FORKS only.
+	 */
+	int64_t (*manage)(struct tend_server *srv, int64_t now);
 	/* The same in a worker, until it has had `most` clients (0: no limit). WORKERS only. */
 	int (*work)(struct tend_server *srv, unsigned long most);
 	void (*close)(struct tend_server *srv);

@@ -98,12 +98,6 @@ workers_manage(struct tend_server *srv, int64_t now)
 	return master_keep_workers(srv, t.waiting + t.busy, (unsigned)srv->workers, now);
 }
 
-int
-workers_loop(struct tend_server *srv)
-{
-	return master_loop(srv, workers_manage);
-}
-
 void
 workers_resize(struct tend_server *srv, int by)
 {

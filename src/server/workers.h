@@ -11,7 +11,6 @@
 int  workers_prepare(struct tend_server *srv);
 int  workers_open(struct tend_server *srv);
 int64_t workers_manage(struct tend_server *srv, int64_t now);
-int  workers_loop(struct tend_server *srv);
 void workers_resize(struct tend_server *srv, int by);
 unsigned workers_servers(struct tend_server *srv);
 

@@ -270,7 +270,7 @@ static int
 loop(struct tend_server *srv)
 {
 	const struct door *door = srv->personality_state;
-	int r = master_loop(srv, manage);
+	int r = master_loop(srv);
 
 	/* Nobody is let in any more, and those who knock are no reason to wake. */
 	if (r == 0 && restart_is_due(srv))
@@ -304,6 +304,7 @@ const struct personality personality_fork = {
 	.state_size = sizeof(struct door),
 	.open = open_fork,
 	.loop = loop,
+	.manage = manage,
 	.close = close_fork,
 	.resize = resize,
 	.servers = servers,

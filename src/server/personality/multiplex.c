@@ -17,6 +17,7 @@
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/lookup.h"
+#include "server/master.h"
 #include "server/parcels.h"
 #include "server/personality.h"
 #include "server/serve.h"
@@ -610,7 +611,8 @@ const struct personality personality_multiplex = {
 	.defaults = defaults,
 	.prepare = workers_prepare,
 	.open = workers_open,
-	.loop = workers_loop,
+	.loop = master_loop,
+	.manage = workers_manage,
 	.work = work,
 	.close = master_close,
 	.resize = workers_resize,

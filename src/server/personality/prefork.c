@@ -236,12 +236,6 @@ open_pool(struct tend_server *srv)
 	return master_open(srv, (unsigned)srv->settings.value.max_servers);
 }
 
-static int
-loop(struct tend_server *srv)
-{
-	return master_loop(srv, manage);
-}
-
 static const char *const defaults[] = { "max_servers", "50", "check_for_dead", "30", NULL };
 
 const struct personality personality_prefork = {
@@ -251,7 +245,8 @@ const struct personality personality_prefork = {
 	.prepare = prepare,
 	.state_size = sizeof(struct pool),
 	.open = open_pool,
-	.loop = loop,
+	.loop = master_loop,
+	.manage = manage,
 	.work = accept_work,
 	.close = master_close,
 	.resize = resize,

@@ -39,12 +39,6 @@ open_pool(struct tend_server *srv)
 	return master_open(srv, (unsigned)srv->settings.value.max_servers);
 }
 
-static int
-loop(struct tend_server *srv)
-{
-	return master_loop(srv, manage);
-}
-
 static const char *const defaults[] = { "max_servers", "50", "check_for_dead", "30", NULL };
 
 const struct personality personality_preforksimple = {
@@ -52,7 +46,8 @@ const struct personality personality_preforksimple = {
 	.traits = PERSONALITY_FORKS | PERSONALITY_WORKERS,
 	.defaults = defaults,
 	.open = open_pool,
-	.loop = loop,
+	.loop = master_loop,
+	.manage = manage,
 	.work = accept_work,
 	.close = master_close,
 	.resize = resize,

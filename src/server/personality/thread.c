@@ -227,12 +227,6 @@ manage(struct tend_server *srv, int64_t now)
 	return workers_manage(srv, now);
 }
 
-static int
-loop(struct tend_server *srv)
-{
-	return master_loop(srv, manage);
-}
-
 /* As Fork's: how many clients at once, of each worker (NS-THR-06). */
 static void
 resize(struct tend_server *srv, int by)
@@ -255,7 +249,8 @@ const struct personality personality_thread = {
 	.defaults = defaults,
 	.prepare = workers_prepare,
 	.open = open_thread,
-	.loop = loop,
+	.loop = master_loop,
+	.manage = manage,
 	.work = work,
 	.close = close_thread,
 	.resize = resize,
