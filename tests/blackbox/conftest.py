@@ -30,6 +30,17 @@ def directory():
 
 
 @pytest.fixture
+def conf(directory):
+    """Writes a conf file and returns its path."""
+    def write(text, name='tend.conf'):
+        path = directory / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
 def start(directory):
     """Starts servers that end with the test: start('Fork', 'port', '127.0.0.1:0')."""
     servers = []

@@ -68,17 +68,6 @@ def dump(*words, **options):
     return values
 
 
-@pytest.fixture
-def conf(directory):
-    """Writes a conf file and returns its path."""
-    def write(text, name='tend.conf'):
-        path = directory / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 # ---- help and version ----
 
 @pytest.mark.parametrize('words', [

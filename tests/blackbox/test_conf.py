@@ -76,16 +76,6 @@ class Manual:
             port2=self.port2)))
 
 
-@pytest.fixture
-def conf(directory):
-    def write(text, name='tend.conf'):
-        path = directory / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 @pytest.fixture(params=['Fork', 'PreFork'])
 def manual(request, start, directory):
     """(the file, the daemon that was started with it)"""

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 import tend
+from pools import close_all
 from tend import eventually
 
 SOMAXCONN = int(open('/proc/sys/net/core/somaxconn').read())
@@ -86,11 +87,6 @@ def connect_many(server, count):
         close_all(clients)
         raise
     return clients
-
-
-def close_all(clients):
-    for c in clients:
-        c.close()
 
 
 def read_back(clients, lines):

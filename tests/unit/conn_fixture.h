@@ -30,6 +30,18 @@
 /* Nothing that works takes so long; it is only the end of what hangs. */
 #define PATIENCE 20.0
 
+/* Chance, the same in every run unless a test sets `dice`. */
+static uint64_t dice = 88172645463325252UL;
+
+static inline unsigned
+below(unsigned n)
+{
+	dice ^= dice << 13;
+	dice ^= dice >> 7;
+	dice ^= dice << 17;
+	return (unsigned)((dice >> 11) % n);
+}
+
 struct meeting {
 	struct tend_conn   c;
 	struct listener    listener;

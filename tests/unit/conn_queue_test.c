@@ -73,17 +73,6 @@ markers_and_pieces_keep_their_order(void **state)
 	assert_int_equal(heard[2 + 2 * n], 'c');
 }
 
-static uint64_t dice = 88172645463325252UL;
-
-static unsigned
-below(unsigned n)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (unsigned)(dice >> 20) % n;
-}
-
 static size_t left_before[400]; /* bytes that stood before each marker */
 static size_t written;
 static unsigned reached;

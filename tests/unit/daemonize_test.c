@@ -16,6 +16,8 @@
 
 #include "process/daemonize.h"
 
+#include "fork_fixture.h"
+
 /* What became of one start: the launcher's status and standard error, and the daemon's facts. */
 struct outcome {
 	int status; /* of waitpid() */
@@ -314,16 +316,6 @@ is_null(int fd)
 
 	return fstat(fd, &st) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(st.st_mode) &&
 	    st.st_rdev == null.st_rdev && !(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-}
-
-static int
-status_of(pid_t child)
-{
-	int status = -1;
-
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
 }
 
 /* Each set of closed descriptors is mended; those that are open are not touched. */

@@ -655,17 +655,7 @@ client_that_is_awaited_may_be_closed(void **state)
 
 /* ---- at random ---- */
 
-static uint64_t dice = 88172645463325252UL;
 static unsigned long acts, served;
-
-static unsigned
-below(unsigned n)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (unsigned)((dice >> 11) % n);
-}
 
 static void
 wild_marker(struct tend_conn *c, void *arg, int status)

@@ -144,17 +144,6 @@ input_that_was_put_back_comes_in_the_next_turn(void **state)
 	assert_string_equal(scene.heard, "bc");
 }
 
-static unsigned long dice = 88172645463325252UL;
-
-static unsigned
-below(unsigned n)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (unsigned)(dice >> 20) % n;
-}
-
 /* Takes some, puts back the end of it. */
 static void
 take_and_put_back(struct tend_conn *c)

@@ -30,17 +30,6 @@
 /* One in so many of the callbacks that may free the loop does. */
 #define LOOP_ENDS 60
 
-static uint64_t dice;
-
-static unsigned
-below(unsigned n)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (unsigned)((dice >> 11) % n);
-}
-
 /* A connection, its client, and what became of them. */
 struct place {
 	struct tend_conn *c; /* NULL: there is none */

@@ -21,6 +21,7 @@
 #include "process/pidfile.h"
 
 #include "directory_fixture.h"
+#include "fork_fixture.h"
 
 #define NOBODY 65534
 
@@ -127,16 +128,6 @@ end_child(pid_t child, int leash)
 {
 	close(leash);
 	assert_int_equal(waitpid(child, NULL, 0), child);
-}
-
-static int
-status_of(pid_t child)
-{
-	int status = -1;
-
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
 }
 
 /* The number of a process that is dead and reaped. */

@@ -25,6 +25,7 @@
 #include "process/privileges.h"
 
 #include "directory_fixture.h"
+#include "fork_fixture.h"
 
 #define NOBODY 65534
 #define STRANGE_ID 54321u /* of no account */
@@ -91,16 +92,6 @@ look_up(struct fixture *f, const char *user, const char *group)
 {
 	error_clear(&f->error);
 	return identity_lookup(&f->identity, user, group, &f->error);
-}
-
-static int
-status_of(pid_t child)
-{
-	int status = -1;
-
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
 }
 
 /* In a child: a plain user with one supplementary group. */
