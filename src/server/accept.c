@@ -7,8 +7,6 @@
 #include "server/accept.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "loop/loop.h"
@@ -16,6 +14,7 @@
 #include "net/drain.h"
 #include "server/child.h"
 #include "server/hooks.h"
+#include "server/inlets.h"
 #include "server/limits.h"
 #include "server/restart.h"
 #include "server/serve.h"
@@ -28,25 +27,11 @@
 /* So many connections in a row from one listener, at most, while others have clients too. */
 #define LOOK_AROUND 4
 
-struct acceptor;
-
-/* One listener as the accept loop sees it. */
-struct inlet {
-	struct acceptor       *acceptor;
-	const struct listener *listener;
-	struct tend_watch      watch;
-	bool                   ready; /* worth a try */
-	bool                   woken; /* the kernel woke us for it, and perhaps nobody else */
-	bool                   hoped; /* nobody said so: it only had somebody a moment ago */
-};
-
 struct acceptor {
 	struct tend_server *srv;
 	struct serialize   *turns;
-	struct inlet      *inlets;
-	size_t              count;
+	struct inlets       in;
 	size_t              next;    /* where the search for a ready one begins: none may starve */
-	bool                watching;
 	bool                waiting; /* blocked in the kernel, where one is woken for a client */
 	bool                active;      /* a connection came since the last wait */
 	int64_t             quiet_since; /* the last connection or idle hook */
@@ -55,7 +40,6 @@ struct acceptor {
 	unsigned            since_look;
 	unsigned            since_turn;
 	int64_t             born, last_served; /* 0: nobody yet */
-	struct tend_timer   pause;   /* running: starved, the listeners are left alone */
 	struct tend_watch   lifeline;
 	struct drains       drains;  /* clients served, but perhaps still sending */
 	int                 broken;
@@ -90,6 +74,18 @@ accept_report(struct tend_server *srv, const struct listener *l, int code)
 	    l->proto_upper, l->service, error_reason(code), what_to_change(code));
 }
 
+int
+accept_turn(struct tend_server *srv, double seconds)
+{
+	int r;
+
+	hook_before_accept(srv);
+	r = tend_loop_turn(srv->loop, seconds);
+	if (r < 0)
+		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
+	return 0;
+}
+
 /* ---- what the loop tells ---- */
 
 static void
@@ -100,63 +96,17 @@ listener_ready(struct tend_watch *w, unsigned events)
 	(void)events;
 	s->ready = true;
 	s->hoped = false;
-	s->woken = s->acceptor->waiting;
+	s->woken = LINK_OWNER(s->all, struct acceptor, in)->waiting;
 }
 
 static void
 pause_over(struct tend_timer *t)
 {
-	struct acceptor *a = t->data;
+	struct inlets *in = t->data;
 	size_t i;
 
-	for (i = 0; i < a->count; i++)
-		a->inlets[i].ready = true;
-}
-
-/* ---- watching ---- */
-
-static void
-watch_stop(struct acceptor *a)
-{
-	size_t i;
-
-	if (!a->watching)
-		return;
-	for (i = 0; i < a->count; i++)
-		tend_watch_stop(&a->inlets[i].watch);
-	a->watching = false;
-}
-
-static int
-watch_start(struct acceptor *a)
-{
-	size_t i;
-
-	if (a->watching)
-		return 0;
-	for (i = 0; i < a->count; i++) {
-		struct inlet *s = &a->inlets[i];
-		int r = tend_watch_start(a->srv->loop, &s->watch, s->listener->fd,
-		    TEND_READ | TEND_EXCLUSIVE);
-
-		if (r < 0)
-			return r;
-	}
-	a->watching = true;
-	return 0;
-}
-
-static void
-starve(struct acceptor *a, const struct listener *l, int code)
-{
-	size_t i;
-
-	accept_report(a->srv, l, code);
-	/* The queue stays readable: watching it would only spin. */
-	watch_stop(a);
-	for (i = 0; i < a->count; i++)
-		a->inlets[i].ready = false;
-	tend_timer_start(a->srv->loop, &a->pause, ACCEPT_PAUSE);
+	for (i = 0; i < in->count; i++)
+		in->list[i].ready = true;
 }
 
 /* ---- accepting ---- */
@@ -166,15 +116,25 @@ next_ready(struct acceptor *a)
 {
 	size_t i;
 
-	for (i = 0; i < a->count; i++) {
-		struct inlet *s = &a->inlets[(a->next + i) % a->count];
+	for (i = 0; i < a->in.count; i++) {
+		struct inlet *s = &a->in.list[(a->next + i) % a->in.count];
 
 		if (s->ready) {
-			a->next = (a->next + i + 1) % a->count;
+			a->next = (a->next + i + 1) % a->in.count;
 			return s;
 		}
 	}
 	return NULL;
+}
+
+static void
+starve(struct acceptor *a, const struct inlet *s, int code)
+{
+	size_t i;
+
+	inlets_starve(&a->in, s->listener, code);
+	for (i = 0; i < a->in.count; i++)
+		a->in.list[i].ready = false;
 }
 
 /* Accepts from a listener that may have something. The descriptor, or negative: nothing for now. */
@@ -197,7 +157,7 @@ take(struct acceptor *a, struct inlet *s, struct addr *peer)
 		return fd;
 	}
 	if (accept_is_starved(fd)) {
-		starve(a, s->listener, fd);
+		starve(a, s, fd);
 		return fd;
 	}
 	a->broken = server_fail(a->srv, EX_OSERR, fd, "cannot accept on %s port %s: %s",
@@ -222,12 +182,12 @@ look_at_the_others(struct acceptor *a, const struct inlet *s)
 {
 	size_t i;
 
-	if (a->count == 1 || ++a->since_look % LOOK_AROUND != 0)
+	if (a->in.count == 1 || ++a->since_look % LOOK_AROUND != 0)
 		return;
-	for (i = 0; i < a->count; i++)
-		if (&a->inlets[i] != s) {
-			a->inlets[i].ready = true;
-			a->inlets[i].hoped = false;
+	for (i = 0; i < a->in.count; i++)
+		if (&a->in.list[i] != s) {
+			a->in.list[i].ready = true;
+			a->in.list[i].hoped = false;
 		}
 }
 
@@ -282,17 +242,15 @@ wait_for_event(struct acceptor *a)
 		a->quiet_since = now;
 	a->active = false;
 	until = clock_after(a->quiet_since, clock_from_seconds(idle));
-	if (!tend_timer_running(&a->pause) && (r = watch_start(a)) < 0)
+	if (!tend_timer_running(&a->in.pause) && (r = inlets_watch(&a->in)) < 0)
 		return server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
-	hook_before_accept(srv);
 	if (srv->board != NULL)
 		board_say_again(srv->board);
 	a->waiting = true;
-	r = tend_loop_turn(srv->loop,
-	    idle <= 0 ? -1 : until > now ? clock_to_seconds(until - now) : 0);
+	r = accept_turn(srv, idle <= 0 ? -1 : until > now ? clock_to_seconds(until - now) : 0);
 	a->waiting = false;
 	if (r < 0)
-		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
+		return r;
 	/* A signal alone neither is idleness nor puts it off (NW-25, NW-T10). */
 	if (idle > 0 && srv->stop == STOP_NOT && (now = clock_now()) >= until) {
 		a->quiet_since = now;
@@ -327,7 +285,7 @@ pass_turn(struct acceptor *a)
 	if (a->turns == NULL || a->turns->how == SERIALIZE_NONE)
 		return;
 	/* Not to be woken for a connection that is another's to take. */
-	watch_stop(a);
+	inlets_ignore(&a->in);
 	serialize_pass(a->turns);
 }
 
@@ -335,22 +293,17 @@ static int
 open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *turns)
 {
 	size_t i;
+	int r;
 
-	*a = (struct acceptor){ .srv = srv, .turns = turns, .count = srv->listener_count };
-	a->born = clock_now();
-	a->inlets = calloc(a->count, sizeof(*a->inlets));
-	if (a->inlets == NULL)
-		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	for (i = 0; i < a->count; i++) {
-		a->inlets[i].acceptor = a;
-		a->inlets[i].listener = &srv->listeners[i];
-		a->inlets[i].ready = true;
-		tend_watch_init(&a->inlets[i].watch, listener_ready, &a->inlets[i]);
-	}
+	*a = (struct acceptor){ .srv = srv, .turns = turns, .born = clock_now() };
+	r = inlets_open(&a->in, srv, listener_ready, pause_over);
+	if (r < 0)
+		return r;
+	for (i = 0; i < a->in.count; i++)
+		a->in.list[i].ready = true;
 	drains_init(&a->drains, srv->loop, srv->settings.value.linger_timeout);
 	srv->drains = &a->drains;
 	serve_open_mood(srv, true);
-	tend_timer_init(&a->pause, pause_over, a);
 	return srv->role == ROLE_CHILD ? child_come_up(srv, &a->lifeline) : 0;
 }
 
@@ -370,12 +323,11 @@ close_drains(struct acceptor *a)
 static void
 close_acceptor(struct acceptor *a)
 {
-	watch_stop(a);
+	inlets_ignore(&a->in);
 	pass_turn(a);
 	close_drains(a);
-	tend_timer_stop(&a->pause);
 	tend_watch_stop(&a->lifeline);
-	free(a->inlets);
+	inlets_close(&a->in);
 }
 
 static void
@@ -437,12 +389,13 @@ serve_the_last(struct acceptor *a)
 {
 	size_t i;
 
-	for (i = 0; i < a->count; i++) {
+	for (i = 0; i < a->in.count; i++) {
+		const struct inlet *s = &a->in.list[i];
 		struct addr peer;
-		int fd = a->inlets[i].woken ? accept_client(a->inlets[i].listener->fd, &peer) : -EAGAIN;
+		int fd = s->woken ? accept_client(s->listener->fd, &peer) : -EAGAIN;
 
 		if (fd >= 0)
-			serve_taken(a, &a->inlets[i], fd, &peer);
+			serve_taken(a, s, fd, &peer);
 	}
 }
 

@@ -4,9 +4,7 @@
  * notice. `workers` such processes share the listeners.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,7 +12,7 @@
 #include "net/evented.h"
 #include "server/accept.h"
 #include "server/child.h"
-#include "server/hooks.h"
+#include "server/inlets.h"
 #include "server/limits.h"
 #include "server/lookup.h"
 #include "server/master.h"
@@ -32,12 +30,6 @@
    it the master kills. */
 #define STOP_SHARE 0.7
 
-struct inlet {
-	struct crowd          *crowd;
-	const struct listener *listener;
-	struct tend_watch      watch;
-};
-
 /* A worker's clients. */
 struct crowd {
 	struct tend_server    *srv;
@@ -45,15 +37,12 @@ struct crowd {
 	struct tend_conn_hooks hooks; /* evented */
 	struct fiber_pool      fibers;
 	void (*close_watch)(struct tend_conn *c, bool lives_on); /* of the mood */
-	struct inlet          *inlets;
-	size_t                 count; /* of inlets */
+	struct inlets          in;
 	size_t                 clients;
 	unsigned long          taken; /* clients there ever were */
 	unsigned long          most;
-	bool                   open;  /* the inlets are watched */
 	int64_t                quiet_since;
 	int64_t                trouble_logged;
-	struct tend_timer      pause;
 	struct tend_watch      lifeline;
 };
 
@@ -204,30 +193,7 @@ start_fiber(struct crowd *crowd, struct evented *m)
 /* ---- accepting ---- */
 
 static void
-close_inlets(struct crowd *crowd)
-{
-	size_t i;
-
-	for (i = 0; crowd->open && i < crowd->count; i++)
-		tend_watch_stop(&crowd->inlets[i].watch);
-	crowd->open = false;
-}
-
-static int
-open_inlets(struct crowd *crowd)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; r == 0 && i < crowd->count; i++)
-		r = tend_watch_start(crowd->srv->loop, &crowd->inlets[i].watch,
-		    crowd->inlets[i].listener->fd, TEND_READ | TEND_EXCLUSIVE);
-	crowd->open = true;
-	return r;
-}
-
-static void
-take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *peer)
+take(struct crowd *crowd, const struct listener *from, int fd, const struct addr *peer)
 {
 	struct tend_server *srv = crowd->srv;
 	struct evented *m;
@@ -237,11 +203,11 @@ take(struct crowd *crowd, const struct inlet *inlet, int fd, const struct addr *
 	int r;
 
 	if (why != TEND_REFUSAL_NONE) {
-		serve_turn_away(srv, &srv->seat, fd, inlet->listener, peer, why,
+		serve_turn_away(srv, &srv->seat, fd, from, peer, why,
 		    &crowd->mood.conns->drains);
 		return;
 	}
-	r = evented_new(&m, &crowd->mood, fd, inlet->listener, peer);
+	r = evented_new(&m, &crowd->mood, fd, from, peer);
 	if (r < 0) {
 		limits_leave_place(srv, place);
 		log_trouble(crowd, "its connection", r);
@@ -270,7 +236,7 @@ static void
 knock(struct tend_watch *w, unsigned events)
 {
 	struct inlet *inlet = w->data;
-	struct crowd *crowd = inlet->crowd;
+	struct crowd *crowd = inlet->all->srv->crowd;
 	struct addr peer;
 	int i, fd = -EAGAIN;
 
@@ -279,25 +245,19 @@ knock(struct tend_watch *w, unsigned events)
 		fd = accept_client(inlet->listener->fd, &peer);
 		if (fd < 0)
 			break;
-		take(crowd, inlet, fd, &peer);
+		take(crowd, inlet->listener, fd, &peer);
 	}
-	if (fd >= 0 || fd == -EAGAIN)
-		return;
-	/* The queue stays readable: watching it would only spin. */
-	accept_report(crowd->srv, inlet->listener, fd);
-	close_inlets(crowd);
-	tend_timer_start(crowd->srv->loop, &crowd->pause, ACCEPT_PAUSE);
+	if (fd < 0 && fd != -EAGAIN)
+		inlets_starve(inlet->all, inlet->listener, fd);
 }
 
 static void
 pause_over(struct tend_timer *t)
 {
-	struct crowd *crowd = t->data;
+	struct inlets *in = t->data;
 
-	if (open_inlets(crowd) == 0)
-		return;
-	close_inlets(crowd);
-	tend_timer_start(crowd->srv->loop, t, ACCEPT_PAUSE);
+	if (inlets_watch(in) < 0)
+		tend_timer_start(in->srv->loop, t, ACCEPT_PAUSE);
 }
 
 /* ---- opening ---- */
@@ -438,27 +398,15 @@ open_parcels(struct crowd *crowd)
 static int
 open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
 {
-	size_t i;
 	int r;
 
 	*crowd = (struct crowd){ .srv = srv, .most = most };
 	srv->crowd = crowd;
-	tend_timer_init(&crowd->pause, pause_over, crowd);
-	crowd->inlets = calloc(srv->listener_count, sizeof(*crowd->inlets));
-	if (crowd->inlets == NULL)
-		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
-	for (i = 0; i < srv->listener_count; i++) {
-		struct inlet *inlet = &crowd->inlets[crowd->count];
-
-		if (parcels_is_for(&srv->listeners[i]))
-			continue;
-		*inlet = (struct inlet){ .crowd = crowd, .listener = &srv->listeners[i] };
-		tend_watch_init(&inlet->watch, knock, inlet);
-		crowd->count++;
-	}
-	r = open_mood(crowd);
+	r = inlets_open(&crowd->in, srv, knock, pause_over);
 	if (r == 0)
-		r = open_inlets(crowd);
+		r = open_mood(crowd);
+	if (r == 0)
+		r = inlets_watch(&crowd->in);
 	if (r == 0)
 		r = open_parcels(crowd);
 	if (r == 0)
@@ -473,15 +421,8 @@ open_crowd(struct crowd *crowd, struct tend_server *srv, unsigned long most)
 static int
 turn(struct crowd *crowd, double seconds)
 {
-	struct tend_server *srv = crowd->srv;
-	int r;
-
-	hook_before_accept(srv);
-	board_say_again(srv->board);
-	r = tend_loop_turn(srv->loop, seconds);
-	if (r < 0)
-		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
-	return 0;
+	board_say_again(crowd->srv->board);
+	return accept_turn(crowd->srv, seconds);
 }
 
 static int
@@ -593,10 +534,9 @@ work(struct tend_server *srv, unsigned long most)
 	if (r == 0)
 		r = work_until_told(crowd);
 	board_leave(srv->board);
-	close_inlets(crowd);
+	inlets_close(&crowd->in);
 	parcels_close(srv->parcels);
 	serve_let_go_of_listeners(srv);
-	tend_timer_stop(&crowd->pause);
 	if (r == 0)
 		r = finish(crowd);
 	tend_watch_stop(&crowd->lifeline);

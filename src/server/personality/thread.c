@@ -12,7 +12,6 @@
 #include "server/accept.h"
 #include "server/child.h"
 #include "server/crew.h"
-#include "server/hooks.h"
 #include "server/master.h"
 #include "server/personality.h"
 #include "server/serve.h"
@@ -74,10 +73,9 @@ turn(struct shift *s, double seconds)
 	struct tend_server *srv = s->srv;
 	int r;
 
-	hook_before_accept(srv);
-	r = tend_loop_turn(srv->loop, seconds);
+	r = accept_turn(srv, seconds);
 	if (r < 0)
-		return server_fail(srv, EX_OSERR, r, "cannot wait for events: %s", error_reason(r));
+		return r;
 	if (srv->stop == STOP_NOT)
 		look_for_trouble(s);
 	return crew_attend(&s->crew);
