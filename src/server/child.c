@@ -295,6 +295,9 @@ child_idle_turn(struct tend_server *srv, int64_t unused)
 
 /* ---- a worker and its master ---- */
 
+/* What is left of stop_timeout is for the end itself: after all of it the master kills. */
+#define STOP_SHARE 0.7
+
 static void
 parent_gone(struct tend_watch *w, unsigned events)
 {
@@ -317,4 +320,10 @@ child_come_up(struct tend_server *srv, struct tend_watch *lifeline)
 		return server_fail(srv, EX_OSERR, r, "cannot watch the parent: %s", error_reason(r));
 	board_arrive(srv->board);
 	return 0;
+}
+
+int64_t
+child_last_moment(const struct tend_server *srv, int64_t now)
+{
+	return clock_after(now, clock_from_seconds(srv->settings.value.stop_timeout * STOP_SHARE));
 }

@@ -64,4 +64,7 @@ void child_idle_turn(struct tend_server *srv, int64_t unused);
  */
 int child_come_up(struct tend_server *srv, struct tend_watch *lifeline);
 
+/* Worker that is told now to stop now: until when it may wait for its clients to come to an end. */
+int64_t child_last_moment(const struct tend_server *srv, int64_t now);
+
 #endif

@@ -26,9 +26,6 @@
 #define BUDGET 64
 /* Warm stacks for fibers. */
 #define KEEP_STACKS 64
-/* Output that is queued when the server stops now may use this share of stop_timeout: after all of
-   it the master kills. */
-#define STOP_SHARE 0.7
 
 /* A worker's clients. */
 struct crowd {
@@ -506,8 +503,7 @@ finish(struct crowd *crowd)
 	while (r == 0 && !is_empty(crowd)) {
 		now = clock_now();
 		if (srv->stop == STOP_NOW && until == CLOCK_NEVER) {
-			until = clock_after(now,
-			    clock_from_seconds(srv->settings.value.stop_timeout * STOP_SHARE));
+			until = child_last_moment(srv, now);
 			dismiss(crowd);
 		}
 		if (now >= until)

@@ -17,9 +17,6 @@
 #include "server/serve.h"
 #include "server/workers.h"
 
-/* The share of stop_timeout after which handlers are waited for no longer: after all of it the
-   master kills. */
-#define STOP_SHARE 0.7
 /* Handlers that are to end are told again so often. */
 #define CANCEL_AGAIN 0.02
 
@@ -140,8 +137,7 @@ finish(struct shift *s)
 	while (r == 0 && !crew_is_empty(&s->crew)) {
 		now = clock_now();
 		if (srv->stop == STOP_NOW && until == CLOCK_NEVER)
-			until = clock_after(now,
-			    clock_from_seconds(srv->settings.value.stop_timeout * STOP_SHARE));
+			until = child_last_moment(srv, now);
 		if (now >= until)
 			break;
 		if (srv->stop == STOP_NOW)
