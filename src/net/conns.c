@@ -131,17 +131,24 @@ attend(struct tend_later *later)
 
 /* ---- beginning and end ---- */
 
+void
+conns_cut(struct conns *all)
+{
+	struct tend_watch *w;
+	int fd = 0;
+
+	for (; (w = watch_find(all->loop, evented_event, &fd)) != NULL; fd++)
+		tend_abort(&((struct evented *)w->data)->c);
+}
+
 /* The loop is about to go: every connection is cut, and told so. */
 static void
 quiet(struct tenant *t)
 {
 	struct conns *all = (struct conns *)t;
-	struct tend_watch *w;
-	int fd = 0;
 
 	all->over = true;
-	for (; (w = watch_find(all->loop, evented_event, &fd)) != NULL; fd++)
-		tend_abort(&((struct evented *)w->data)->c);
+	conns_cut(all);
 	drains_done(&all->drains);
 	tend_later_stop(&all->attend);
 }

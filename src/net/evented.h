@@ -150,6 +150,9 @@ void conns_lend(struct conns *all, struct tend_conn *c);
 /* The first of those of one mood that are open. tend_conn_next() leads on. NULL: there is none. */
 struct tend_conn *conns_first(struct evented_mood *mood);
 
+/* Every connection is aborted, whoever made it. */
+void conns_cut(struct conns *all);
+
 /* At the end of the turn something is to be done for it. */
 void conns_attend(struct evented *m);
 

@@ -108,7 +108,7 @@ struct tend_server {
 	atomic_bool      listeners_gone; /* of this process, although it still serves */
 	int64_t          accept_error_logged;
 
-	/* multiplex.c: of a worker with many clients; NULL elsewhere */
+	/* crowd.c: of a worker of Multiplex; NULL elsewhere */
 	struct crowd *crowd;
 	/* parcels.c: where it takes datagrams; NULL: nowhere */
 	struct parcels *parcels;
