@@ -19,6 +19,7 @@
 #include "server/restart.h"
 #include "server/serve.h"
 #include "server/status.h"
+#include "server/worker.h"
 
 /* While connections never cease, the loop is looked at every so many of them all the same. */
 #define ACCEPT_BATCH 64
@@ -219,11 +220,8 @@ idle_turn(struct acceptor *a)
 	                                 : -(long)((now - a->born) / CLOCK_SECOND));
 	if (since == 0 && srv->policy.unused_retire_too)
 		since = a->born;
-	if (srv->policy.worker_idle == 0 || since == 0 || now - since <= srv->policy.worker_idle)
-		return;
-	tend_log(srv, TEND_LOG_DEBUG, "Worker ends after %ld idle seconds (option worker_idle_timeout)",
-	    (long)((now - since) / CLOCK_SECOND));
-	srv->stop = STOP_GRACEFUL;
+	if (since != 0)
+		worker_end_if_idle(srv, now - since);
 }
 
 /*
@@ -304,7 +302,7 @@ open_acceptor(struct acceptor *a, struct tend_server *srv, struct serialize *tur
 	drains_init(&a->drains, srv->loop, srv->settings.value.linger_timeout);
 	srv->drains = &a->drains;
 	serve_open_mood(srv, true);
-	return srv->role == ROLE_CHILD ? child_come_up(srv, &a->lifeline) : 0;
+	return srv->role == ROLE_CHILD ? worker_come_up(srv, &a->lifeline) : 0;
 }
 
 /* Clients whose last answer is still on its way are not cut off by our end. */

@@ -50,21 +50,4 @@ void child_title(struct tend_server *srv, bool busy);
 /* The same of a waiting worker, with the seconds since its last client or, below zero, its birth. */
 void child_title_idle(struct tend_server *srv, long seconds);
 
-/* Has a child with many clients a use for being woken now and then? */
-bool child_wants_idle_turns(const struct tend_server *srv);
-/*
- * Nothing has happened for idle_period: the hook, and, without clients for `unused` nanoseconds, the
- * end of a worker that nobody needs.
- */
-void child_idle_turn(struct tend_server *srv, int64_t unused);
-
-/*
- * Worker, once all is open that it needs to serve: the master hears that it has come up. The watch,
- * which is to be stopped, tells when the master is gone; it retires then. 0 or -errno, with a sentence.
- */
-int child_come_up(struct tend_server *srv, struct tend_watch *lifeline);
-
-/* Worker that is told now to stop now: until when it may wait for its clients to come to an end. */
-int64_t child_last_moment(const struct tend_server *srv, int64_t now);
-
 #endif

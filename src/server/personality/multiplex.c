@@ -17,6 +17,7 @@
 #include "server/parcels.h"
 #include "server/personality.h"
 #include "server/serve.h"
+#include "server/worker.h"
 #include "server/workers.h"
 
 /* Clients of one listener in a turn: the others have work, too. */
@@ -70,7 +71,7 @@ open_worker(struct worker *w, struct tend_server *srv, unsigned long most)
 	if (r == 0)
 		r = crowd_open_parcels(&w->crowd);
 	if (r == 0)
-		r = child_come_up(srv, &w->lifeline);
+		r = worker_come_up(srv, &w->lifeline);
 	if (r < 0 && srv->error.code == 0)
 		server_fail(srv, EX_OSERR, r, "cannot watch a listener: %s", error_reason(r));
 	return r;
@@ -103,7 +104,7 @@ work_with_idle_turns(struct crowd *crowd)
 			looked = now;
 		} else if (now - looked >= period) {
 			looked = now;
-			child_idle_turn(srv, now - crowd->quiet_since);
+			worker_idle_turn(srv, now - crowd->quiet_since);
 		}
 		if (srv->stop == STOP_NOT)
 			r = turn(srv, clock_to_seconds(clock_after(looked, period) - now));
@@ -117,7 +118,7 @@ work_until_told(struct crowd *crowd)
 	struct tend_server *srv = crowd->srv;
 	int r = 0;
 
-	if (child_wants_idle_turns(srv))
+	if (worker_wants_idle_turns(srv))
 		return work_with_idle_turns(crowd);
 	while (r == 0 && srv->stop == STOP_NOT && !crowd_has_had_its_share(crowd))
 		r = turn(srv, -1);
@@ -137,7 +138,7 @@ finish(struct crowd *crowd)
 	while (r == 0 && !crowd_is_empty(crowd)) {
 		now = clock_now();
 		if (srv->stop == STOP_NOW && until == CLOCK_NEVER) {
-			until = child_last_moment(srv, now);
+			until = worker_last_moment(srv, now);
 			crowd_dismiss(crowd);
 		}
 		if (now >= until)

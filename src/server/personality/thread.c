@@ -15,6 +15,7 @@
 #include "server/master.h"
 #include "server/personality.h"
 #include "server/serve.h"
+#include "server/worker.h"
 #include "server/workers.h"
 
 /* Handlers that are to end are told again so often. */
@@ -100,7 +101,7 @@ work_with_idle_turns(struct shift *s)
 			continue;
 		looked = now;
 		if (srv->requests == requests && clients_now(srv) == clients) {
-			child_idle_turn(srv, now - quiet_since);
+			worker_idle_turn(srv, now - quiet_since);
 			continue;
 		}
 		requests = srv->requests;
@@ -116,7 +117,7 @@ work_until_told(struct shift *s)
 	struct tend_server *srv = s->srv;
 	int r = 0;
 
-	if (child_wants_idle_turns(srv))
+	if (worker_wants_idle_turns(srv))
 		return work_with_idle_turns(s);
 	while (r == 0 && srv->stop == STOP_NOT)
 		r = turn(s, -1);
@@ -137,7 +138,7 @@ finish(struct shift *s)
 	while (r == 0 && !crew_is_empty(&s->crew)) {
 		now = clock_now();
 		if (srv->stop == STOP_NOW && until == CLOCK_NEVER)
-			until = child_last_moment(srv, now);
+			until = worker_last_moment(srv, now);
 		if (now >= until)
 			break;
 		if (srv->stop == STOP_NOW)
@@ -154,7 +155,7 @@ open_shift(struct shift *s, struct tend_server *srv, unsigned long most)
 
 	s->srv = srv;
 	tend_timer_init(&s->pause, pause_over, s);
-	return r < 0 ? r : child_come_up(srv, &s->lifeline);
+	return r < 0 ? r : worker_come_up(srv, &s->lifeline);
 }
 
 /* What is left of it ends with the process: some of its threads may still look at it. */
