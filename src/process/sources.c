@@ -1,34 +1,18 @@
 /*
- * The table is a row of buckets, each with room for eight sources; which bucket is a source's says a
- * hash under a secret key, and the hash is all that is kept of its address.
- *
- * A source's word holds how many clients it has, a lock for the moment in which it gives way to
- * another source, and a version that every change increments: a change that was decided upon what is
- * no longer so fails, and is decided again.
- *
- * Before a process touches a word it writes down in its place which one: `meant`. Once that is done
- * the place says `counted`. So of a process that was killed it is known which source it left in doubt,
- * and how many clients that one has is the number of places that count for it. recount() finds them
- * out while everybody goes on: its result is only taken if the word has not changed meanwhile and
- * nobody who lives means to change it.
+ * Counting clients in and out, and the limits that this is for. The table is sources_table.h's, and
+ * who died in the middle of a step sources_doubts.c's.
  */
-#include "process/sources.h"
+#include "process/sources_table.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-#define WAYS 8
 #define BUCKETS_MIN 1024
-
-#define LIVE_MASK UINT64_C(0x00ffffff)
-#define LOCKED (UINT64_C(1) << 24)
-#define VERSION (UINT64_C(1) << 32)
 
 /* A rate word: when the interval began, in milliseconds, and how many came since. */
 #define RATE_BITS 24
@@ -37,35 +21,6 @@
 /* How often a step is tried that others are in the way of; the first few times without a pause. */
 #define TRIES 100
 #define TRIES_AT_ONCE 10
-/* How often a count is tried at once. */
-#define RECOUNTS 8
-
-#define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
-#define SET(word, value) atomic_store_explicit(&(word), (value), memory_order_relaxed)
-
-/* Tags have a line of memory to themselves: most looks end there. */
-struct bucket {
-	_Alignas(64) _Atomic uint64_t tag[WAYS]; /* 0: free */
-	_Atomic uint64_t word[WAYS];
-	_Atomic uint64_t rate[WAYS];
-	_Atomic int64_t  held_until[WAYS]; /* milliseconds */
-};
-
-/* What all processes read, and the parent alone writes. */
-struct shared {
-	_Alignas(64) _Atomic uint32_t max_connections, max_per_source, rate;
-	_Atomic int64_t interval, hold;
-	struct bucket   buckets[];
-};
-
-struct sources {
-	struct shared     *shared;
-	size_t             size;
-	uint32_t           buckets; /* a power of two */
-	struct siphash_key key;
-	struct places     *places;
-	unsigned           doubts; /* the parent's: places whose source is to be counted */
-};
 
 /* ---- making ---- */
 
@@ -161,70 +116,6 @@ sources_tag(const struct sources *s, const struct source_id *who)
 	uint64_t tag = siphash(&s->key, words, sizeof(words));
 
 	return tag != 0 ? tag : 1;
-}
-
-/* ---- entries ---- */
-
-/* The index of a source's entry in the whole table tells its bucket and its way. */
-static struct bucket *
-bucket_of(const struct sources *s, uint32_t entry)
-{
-	return &s->shared->buckets[entry / WAYS];
-}
-
-static uint32_t
-first_entry(const struct sources *s, uint64_t tag)
-{
-	return (uint32_t)(tag & (s->buckets - 1)) * WAYS;
-}
-
-static _Atomic uint64_t *
-word_of(const struct sources *s, uint32_t entry)
-{
-	return &bucket_of(s, entry)->word[entry % WAYS];
-}
-
-static _Atomic uint64_t *
-tag_of(const struct sources *s, uint32_t entry)
-{
-	return &bucket_of(s, entry)->tag[entry % WAYS];
-}
-
-static bool
-is_locked(const struct sources *s, uint32_t entry)
-{
-	return (atomic_load(word_of(s, entry)) & LOCKED) != 0;
-}
-
-/* ---- marks: what a place says of its source ---- */
-
-static void
-mark_meant(struct place *p, uint32_t entry)
-{
-	atomic_store_explicit(&p->source, (entry + 1) << 1, memory_order_release);
-}
-
-static void
-mark_counted(struct place *p, uint32_t entry)
-{
-	atomic_store_explicit(&p->source, (entry + 1) << 1 | 1, memory_order_release);
-}
-
-static void
-mark_none(struct place *p)
-{
-	atomic_store_explicit(&p->source, 0, memory_order_release);
-}
-
-/* False: it has no source. A number that cannot be, of memory that was overwritten, is none. */
-static bool
-read_mark(const struct sources *s, const struct place *p, uint32_t *entry, bool *counted)
-{
-	uint32_t mark = atomic_load_explicit(&p->source, memory_order_acquire);
-
-	*counted = mark & 1;
-	*entry = (mark >> 1) - 1;
-	return mark >> 1 != 0 && *entry < s->buckets * WAYS;
 }
 
 /* ---- rate ---- */
@@ -518,100 +409,6 @@ sources_hand_over(struct sources *s, uint32_t place, unsigned to)
 {
 	if (place != 0)
 		places_hand_over(s->places, place, OWNER_PARENT, to);
-}
-
-/* ---- after a death ---- */
-
-/* Places of the living that count for the entry. False: somebody is about to change it. */
-static bool
-count_places(const struct sources *s, uint32_t entry, uint64_t *count)
-{
-	unsigned room = places_room(s->places), i;
-
-	*count = 0;
-	for (i = 1; i <= room; i++) {
-		unsigned owner = places_owner(s->places, i);
-		uint32_t at;
-		bool counted;
-
-		if (owner == OWNER_NOBODY || owner == OWNER_DOUBTFUL ||
-		    !read_mark(s, places_at(s->places, i), &at, &counted) || at != entry)
-			continue;
-		if (!counted)
-			return false;
-		++*count;
-	}
-	return true;
-}
-
-/* Sets right how many clients a source has. False: not now. */
-static bool
-recount(struct sources *s, uint32_t entry)
-{
-	_Atomic uint64_t *of = word_of(s, entry);
-	int tries;
-
-	for (tries = 0; tries < RECOUNTS; tries++) {
-		uint64_t word = atomic_load(of), count;
-
-		if (!count_places(s, entry, &count)) {
-			sched_yield();
-			continue;
-		}
-		/* Nobody who lives means this entry: whoever locked it is dead, and its tag may be half
-		   the old source's and half the new one's. */
-		if ((word & LOCKED) != 0)
-			atomic_store(tag_of(s, entry), 0);
-		if (atomic_compare_exchange_strong(of, &word,
-		        ((word & ~(LOCKED | LIVE_MASK)) | count) + VERSION))
-			return true;
-	}
-	return false;
-}
-
-bool
-sources_settle(struct sources *s)
-{
-	unsigned room = places_room(s->places), i;
-
-	for (i = 1; s->doubts > 0 && i <= room; i++) {
-		struct place *p = places_at(s->places, i);
-		uint32_t entry;
-		bool counted;
-
-		if (places_owner(s->places, i) != OWNER_DOUBTFUL)
-			continue;
-		if (read_mark(s, p, &entry, &counted) && !recount(s, entry))
-			continue;
-		mark_none(p);
-		places_leave(s->places, i);
-		s->doubts--;
-	}
-	return s->doubts > 0;
-}
-
-bool
-sources_reclaim(struct sources *s, unsigned owner)
-{
-	unsigned room = places_room(s->places), i;
-
-	if (!places_may_hold(s->places, owner))
-		return s->doubts > 0;
-	for (i = 1; i <= room; i++) {
-		uint32_t entry;
-		bool counted;
-
-		if (places_owner(s->places, i) != owner)
-			continue;
-		if (read_mark(s, places_at(s->places, i), &entry, &counted) && !counted) {
-			places_doubt(s->places, i);
-			s->doubts++;
-		} else {
-			sources_leave(s, i);
-		}
-	}
-	places_holds_none(s->places, owner);
-	return sources_settle(s);
 }
 
 /* ---- looking ---- */
