@@ -1,7 +1,8 @@
 /*
  * Restarting in place (design.md, 2): the process asks a new image of the program whether it would
  * start, executes it with the listening sockets open, and what is left of the old image's children
- * leaves when the new ones have come. restart.c is the side that goes, inherit.c the one that comes.
+ * leaves when the new ones have come. restart.c is the side that goes, inherit.c and inherit_children.c
+ * the one that comes.
  */
 #ifndef TEND_SERVER_RESTART_H
 #define TEND_SERVER_RESTART_H
@@ -89,7 +90,7 @@ void restart_forget(struct tend_server *srv);
 /* The server ends: so does what is under way. */
 void restart_close(struct tend_server *srv);
 
-/* ---- inherit.c ---- */
+/* ---- inherit.c, inherit_children.c ---- */
 
 /* First thing of a run: takes what the image before has left. */
 void inherit_receive(struct tend_server *srv);
@@ -130,6 +131,13 @@ bool inherit_lifeline(struct tend_server *srv, int lifeline[2]);
 int64_t inherit_look(struct tend_server *srv, int64_t now);
 /* A worker died young. True: this generation comes to nothing, the one before is to go on. */
 void inherit_worker_fell(struct tend_server *srv);
+
+/* Between inherit.c and inherit_children.c. The children of before are told to finish. */
+void inherit_dismiss_children(struct tend_server *srv);
+/* Without a master of our own: workers see their lifeline end, others finish by themselves. */
+void inherit_tell_orphans(const struct handover *h, int signo);
+/* TERM, then KILL after so many seconds (0: never), and waits until they are gone. */
+void inherit_end_orphans(const struct handover *h, double grace);
 
 /* This image serves: what is left of the one before is told to leave, or closed. */
 void inherit_settle(struct tend_server *srv);
