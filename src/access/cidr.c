@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/endian.h"
 #include "base/str.h"
 
 #define SEPARATORS ", \t\r\n"
@@ -48,24 +49,13 @@ from_v4(const struct in_addr *in)
 	return (struct cidr_address){ .family = AF_INET, .number.low = ntohl(in->s_addr) };
 }
 
-static uint64_t
-big_endian(const unsigned char bytes[8])
-{
-	uint64_t n = 0;
-	int i;
-
-	for (i = 0; i < 8; i++)
-		n = n << 8 | bytes[i];
-	return n;
-}
-
 static struct cidr_address
 from_v6(const struct in6_addr *in)
 {
 	struct cidr_address a = { .family = AF_INET6 };
 
-	a.number.high = big_endian(&in->s6_addr[0]);
-	a.number.low = big_endian(&in->s6_addr[8]);
+	a.number.high = endian_load64(&in->s6_addr[0]);
+	a.number.low = endian_load64(&in->s6_addr[8]);
 	if (a.number.high == 0 && a.number.low >> 32 == 0xffff) {
 		a.family = AF_INET;
 		a.number.low &= UINT32_MAX;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/endian.h"
+
 #define LINK_LOCAL UINT64_C(0xfe80000000000000) /* fe80::/10 */
 #define LINK_LOCAL_MASK UINT64_C(0xffc0000000000000)
 
@@ -13,17 +15,6 @@ static uint64_t
 keep(uint64_t n, unsigned bits)
 {
 	return bits == 0 ? 0 : bits >= 64 ? n : n & ~(UINT64_MAX >> bits);
-}
-
-static uint64_t
-big_endian(const unsigned char *bytes)
-{
-	uint64_t n = 0;
-	int i;
-
-	for (i = 0; i < 8; i++)
-		n = n << 8 | bytes[i];
-	return n;
 }
 
 static struct source_id
@@ -39,8 +30,8 @@ v4_source(uint32_t address, unsigned bits)
 static struct source_id
 v6_source(const struct sockaddr_in6 *v6, const struct source_prefix *prefix)
 {
-	uint64_t high = big_endian(&v6->sin6_addr.s6_addr[0]);
-	uint64_t low = big_endian(&v6->sin6_addr.s6_addr[8]);
+	uint64_t high = endian_load64(&v6->sin6_addr.s6_addr[0]);
+	uint64_t low = endian_load64(&v6->sin6_addr.s6_addr[8]);
 	struct source_id s = { .family = 6, .bits = (uint8_t)prefix->v6 };
 
 	if (high == 0 && low >> 32 == 0xffff)
@@ -66,15 +57,6 @@ source_of(const struct addr *peer, const struct source_prefix *prefix)
 	return (struct source_id){ 0 };
 }
 
-static void
-store_big_endian(unsigned char *bytes, uint64_t n)
-{
-	int i;
-
-	for (i = 7; i >= 0; i--, n >>= 8)
-		bytes[i] = (unsigned char)n;
-}
-
 void
 source_text(const struct source_id *s, char into[SOURCE_TEXT_MAX])
 {
@@ -94,8 +76,8 @@ source_text(const struct source_id *s, char into[SOURCE_TEXT_MAX])
 		a.length = sizeof(a.u.v6);
 		a.u.v6.sin6_family = AF_INET6;
 		a.u.v6.sin6_scope_id = s->scope;
-		store_big_endian(&a.u.v6.sin6_addr.s6_addr[0], s->high);
-		store_big_endian(&a.u.v6.sin6_addr.s6_addr[8], s->low);
+		endian_store64(&a.u.v6.sin6_addr.s6_addr[0], s->high);
+		endian_store64(&a.u.v6.sin6_addr.s6_addr[8], s->low);
 	}
 	addr_host_text(&a, into);
 	length = strlen(into);
