@@ -197,14 +197,29 @@ def storm(server, *more, **options):
 
 # ---- watching ----
 
-class Sampler:
-    """Counts the workers again and again in a thread of its own; keeps the values."""
+class Background:
+    """While a `with` lasts, run() goes on in a thread of its own; it ends when `over` is set."""
 
-    def __init__(self, server):
-        self.server = server
-        self.values = []
+    def __init__(self):
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+class Sampler(Background):
+    """Counts the workers again and again; keeps the values."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server = server
+        self.values = []
 
     def look(self):
         """Zombies count as well here, where the kernel has a list: it is by far quicker."""
@@ -217,14 +232,6 @@ class Sampler:
     def run(self):
         while not self.over.wait(0.002):
             self.values.append(self.look())
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
 
 
 def zombies(server):

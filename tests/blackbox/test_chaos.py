@@ -11,7 +11,6 @@ import random
 import re
 import resource
 import signal
-import threading
 import time
 
 import pytest
@@ -42,19 +41,18 @@ def personality(request):
     return request.param
 
 
-class Tormentor:
-    """Does something to a process every so often, from a thread of its own; counts the deeds.
+class Tormentor(pools.Background):
+    """Does something to a process every so often; counts the deeds.
 
     A deed that fails is the last one, and kept in `failed`.
     """
 
     def __init__(self, every, deed):
+        super().__init__()
         self.every = every
         self.deed = deed
         self.done = 0
         self.failed = None
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self):
         due = time.monotonic()
@@ -65,14 +63,6 @@ class Tormentor:
                 self.over.wait(max(0, due - time.monotonic()))
         except (AssertionError, OSError) as e:
             self.failed = e
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
 
 
 def send(pid, signo):
