@@ -127,16 +127,16 @@ read_whole(int fd, size_t *size)
 }
 
 void
-restart_remember_conf(struct tend_server *srv, const char *path)
+restart_remember_conf(struct tend_server *srv, const char *path, int kept)
 {
 	struct restart *rs = srv->restart;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = kept >= 0 ? kept : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	free(rs->conf_path);
 	free(rs->conf_text);
 	rs->conf_path = strdup(path);
 	rs->conf_text = fd >= 0 ? read_whole(fd, &rs->conf_size) : NULL;
-	if (fd >= 0)
+	if (fd >= 0 && fd != kept)
 		close(fd);
 }
 

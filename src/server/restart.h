@@ -78,8 +78,8 @@ bool restart_child_ended(struct tend_server *srv, pid_t pid, int status);
 /* Tells the log, early, what will keep HUP from working. After privileges are dropped. */
 void restart_announce(struct tend_server *srv);
 
-/* Keeps what the conf file says now. Best effort. */
-void restart_remember_conf(struct tend_server *srv, const char *path);
+/* Keeps what the conf file says now, or what `kept` holds (-1: the file). Best effort. */
+void restart_remember_conf(struct tend_server *srv, const char *path, int kept);
 
 /* In a process that is only asked whether it would start: answers, and does not return. */
 _Noreturn void restart_answer(struct tend_server *srv);

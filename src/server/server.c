@@ -257,10 +257,11 @@ read_conf_file(struct tend_server *srv, const char *path)
 		r = conf_read(srv->options, kept, path, srv->strict, &srv->error);
 	else
 		r = options_from_file(srv->options, path, srv->strict, &srv->error);
+	/* Also what was handed back: the next image may fail as well. */
+	if (r == 0)
+		restart_remember_conf(srv, path, kept);
 	if (kept >= 0)
 		close(kept);
-	else if (r == 0)
-		restart_remember_conf(srv, path);
 	return r;
 }
 

@@ -489,6 +489,18 @@ def test_restart_that_cannot_be_executed_ends_no_worker(start, directory):
     assert server.children() == [worker]
 
 
+def test_one_failure_after_another_leads_back(begin, directory):
+    """NS-HUP-20: the second time with the configuration that the first time came back with."""
+    server = begin('PreFork', conf='word first\n')
+    with socket.create_server(('127.0.0.1', 0)) as other:
+        taken = other.getsockname()[1]
+        write_conf(directory, f'word second\nmetrics 127.0.0.1:{taken}\n')
+        for _ in range(3):
+            restart(server)
+    assert count(server, 'The new image did not become ready: ') == 3
+    assert say(server, 'word') == 'first'
+
+
 # ---- old children ----
 
 @pytest.mark.parametrize('personality', FORKING)
