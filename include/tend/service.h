@@ -246,7 +246,12 @@ struct tend_config {
 	/* who may come: seconds that looking up a client's name may take */
 	double lookup_timeout;
 
-	void *reserved[7];
+	/* where to listen: the files of Unix sockets */
+	const char *socket_mode; /* octal digits: "0660" */
+	const char *socket_user;
+	const char *socket_group;
+
+	void *reserved[4];
 };
 
 struct tend_service {

@@ -69,6 +69,23 @@ str_to_double(const char *text, double min, double max, double *into)
 }
 
 int
+str_to_mode(const char *text, unsigned *into)
+{
+	const char *p;
+	unsigned mode = 0;
+
+	for (p = text; *p >= '0' && *p <= '7'; p++)
+		if (mode <= 0777)
+			mode = mode * 8 + (unsigned)(*p - '0');
+	if (p == text || *p != '\0')
+		return -EINVAL;
+	if (mode > 0777)
+		return -ERANGE;
+	*into = mode;
+	return 0;
+}
+
+int
 str_to_bool(const char *text, bool *into)
 {
 	static const char *const yes[] = { "1", "yes", "true", "on" };

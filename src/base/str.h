@@ -13,6 +13,9 @@ int str_to_long(const char *text, long min, long max, long *into);
 /* A decimal number, fractions allowed; no exponent, no hexadecimal, no "inf", whatever the locale. */
 int str_to_double(const char *text, double min, double max, double *into);
 
+/* A mode of files, as chmod(1) takes it: octal digits. 0, -EINVAL (not octal) or -ERANGE (above 0777). */
+int str_to_mode(const char *text, unsigned *into);
+
 /* 1 yes true on / 0 no false off and "", any case. 0 or -EINVAL. */
 int str_to_bool(const char *text, bool *into);
 

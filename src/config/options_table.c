@@ -90,6 +90,16 @@ const struct row option_rows[] = {
 	{ .name = "listen", COUNT(listen, 0), .group = GROUP_WHERE_TO_LISTEN, .value = "0",
 		.help = "Clients that may wait in the kernel's queue, per port; 0: as many as the "
 			"system allows." },
+	{ .name = "socket_mode", ONE(socket_mode), .group = GROUP_WHERE_TO_LISTEN,
+		.unit = "MODE", .standard = "what the umask leaves",
+		.help = "Mode of the files of Unix sockets, in octal digits, as 0660: who may write to "
+			"one may connect to it." },
+	{ .name = "socket_user", ONE(socket_user), .group = GROUP_WHERE_TO_LISTEN,
+		.unit = "USER", .standard = "the user that the server becomes",
+		.help = "Name or number of the user whom files of Unix sockets belong to." },
+	{ .name = "socket_group", ONE(socket_group), .group = GROUP_WHERE_TO_LISTEN,
+		.unit = "GROUP", .standard = "the group that the server becomes",
+		.help = "Name or number of their group." },
 	{ .name = "multi_port", ONE(multi_port), .group = GROUP_WHERE_TO_LISTEN,
 		.help = "Has no effect: no accept ever blocks, with a single port either." },
 

@@ -6,11 +6,21 @@
 #ifndef TEND_NET_ENDPOINT_H
 #define TEND_NET_ENDPOINT_H
 
+#include <sys/types.h>
+
 #include <tend/options.h>
 #include <tend/service.h>
 
 #include "base/error.h"
 #include "net/addr.h"
+
+/* What the file of a Unix socket is to be like: a mode, an owner, or both (net/rights.h). */
+struct socket_rights {
+	bool   has_mode;
+	mode_t mode;
+	uid_t  uid; /* (uid_t)-1: stays */
+	gid_t  gid; /* (gid_t)-1: stays */
+};
 
 /* One port string taken apart; texts are owned. Empty members were not said. */
 struct endpoint_text {
@@ -51,6 +61,7 @@ struct endpoint {
 	char       *proto;           /* as written: "tcp", "TCP" */
 	unsigned    ipv;             /* IPV_4, IPV_6, or IPV_ANY for a dual-stack socket */
 	int         backlog;         /* 0: the default */
+	const struct socket_rights *rights; /* of a socket file, borrowed; NULL: as bind() leaves it */
 	struct addr addr;            /* what bind() takes; port 0: the kernel chooses */
 	bool        shares_port;     /* port 0: takes the port that the endpoint before it got (NS-IPV-13) */
 };
@@ -65,6 +76,7 @@ struct endpoint_config {
 	const struct tend_listen *listen_at; /* instead of port; NULL: none */
 	int                       backlog;
 	const char               *default_port;
+	const struct socket_rights *rights; /* NULL: as bind() leaves socket files */
 };
 
 /* A note for the log on the way (NS-LOG classes resolved, covered, duplicate, default-port). */

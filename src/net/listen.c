@@ -19,6 +19,7 @@
 
 #include "base/str.h"
 #include "net/datagram_batch.h"
+#include "net/rights.h"
 
 #define LOCK_TRIES 50
 #define LOCK_PAUSE 20000000L /* nanoseconds */
@@ -112,6 +113,12 @@ file_name(const struct listener *l)
 	const char *slash = strrchr(l->service, '/');
 
 	return slash != NULL ? slash + 1 : l->service;
+}
+
+const char *
+listener_file(const struct listener *l)
+{
+	return has_file(l) ? file_name(l) : NULL;
 }
 
 /* Kept open, so that the file can still be removed when the path leads elsewhere, or nowhere. */
@@ -294,9 +301,30 @@ set_options(const struct listener *l)
 	return code;
 }
 
+/* To an address, or to a file that gets its rights before anybody can connect. */
+static int
+socket_bind(struct listener *l, const struct socket_rights *asked, struct error *e)
+{
+	bool rights = asked != NULL && has_file(l);
+	struct socket_rights r;
+	int code;
+
+	if (rights) {
+		r = *asked;
+		code = rights_bind(&r, l->fd, &l->addr);
+	} else {
+		code = bind(l->fd, &l->addr.u.any, l->addr.length) < 0 ? -errno : 0;
+	}
+	if (code < 0)
+		return open_failed(l, "bind", code, e);
+	if (has_file(l))
+		file_remember(l);
+	return rights ? rights_apply(&r, l, e) : 0;
+}
+
 /* socket, bind, listen. The descriptor stays in `l` on failure. */
 static int
-socket_open(struct listener *l, struct error *e)
+socket_open(struct listener *l, const struct socket_rights *rights, struct error *e)
 {
 	int type = (is_datagram(l) ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    code;
@@ -307,10 +335,9 @@ socket_open(struct listener *l, struct error *e)
 	code = set_options(l);
 	if (code < 0)
 		return open_failed(l, "set the options of", code, e);
-	if (bind(l->fd, &l->addr.u.any, l->addr.length) < 0)
-		return open_failed(l, "bind", -errno, e);
-	if (has_file(l))
-		file_remember(l);
+	code = socket_bind(l, rights, e);
+	if (code < 0)
+		return code;
 	if (!is_datagram(l) && listen(l->fd, l->backlog) < 0)
 		return open_failed(l, "listen on", -errno, e);
 	return 0;
@@ -398,7 +425,7 @@ listener_open(struct listener *l, const struct endpoint *from, const struct list
 		code = file_clear(l, e);
 	}
 	if (code == 0)
-		code = socket_open(l, e);
+		code = socket_open(l, from->rights, e);
 	directory_unlock(l);
 	if (code == 0)
 		code = learn_address(l, e);

@@ -28,10 +28,11 @@ struct listener {
 	int                     directory; /* of a unix path, opened before a chroot; -1 */
 	dev_t                   device;   /* of the socket file, so that only our own is removed */
 	ino_t                   inode;
+	struct socket_rights    before;   /* of a file that was adopted and changed: what it was */
 };
 
 /*
- * Creates, binds and listens. The sentence names protocol, host, port and the reason, and says what
+ * Creates, binds and listens; a socket file has the rights of `from` before it does. The sentence names protocol, host, port and the reason, and says what
  * to change where that is known. A stale unix socket is replaced; a live one, or a file that is no
  * socket, is not touched (NS-UNX-02). `before` is the endpoint bound before this one, for
  * shares_port; may be NULL.
@@ -48,6 +49,9 @@ int listener_adopt(struct listener *l, int fd, const struct endpoint *from, stru
 
 /* Where the kernel can, clients are not shown before they have sent something or `seconds` are over. */
 void listener_defer(const struct listener *l, int seconds);
+
+/* The name of its socket file, in its directory; NULL: it has none. */
+const char *listener_file(const struct listener *l);
 
 /* Closes the descriptor and frees. The socket file stays. */
 void listener_close(struct listener *l);

@@ -158,6 +158,7 @@ resolve_add(struct resolving *r, const struct request *q, const struct addr *a, 
 	code = endpoint_init(list, q, a, ipv);
 	if (code < 0)
 		return no_memory(r->e);
+	list->rights = r->from->rights;
 	list->shares_port = !is_local(q) && q->port == 0 && r->into->count > q->first;
 	r->into->count++;
 	note_resolved(r, list);

@@ -55,12 +55,12 @@ is_absent(int code)
 }
 
 static int
-fail_lookup(const char *kind, const char *name, int code, struct error *e)
+fail_lookup(const char *kind, const char *option, const char *name, int code, struct error *e)
 {
 	if (is_absent(code))
 		return error_set(e, EX_NOUSER, -ENOENT,
 		    "unknown %s '%s': the option %s wants a name from the system's list or a number",
-		    kind, name, kind);
+		    kind, name, option);
 	return error_set(
 	    e, EX_OSERR, -code, "cannot look up %s '%s': %s", kind, name, error_reason(-code));
 }
@@ -97,8 +97,8 @@ is_listed(const gid_t *groups, size_t count, gid_t gid)
 	return false;
 }
 
-static bool
-is_own_group(gid_t gid)
+bool
+identity_is_own_group(gid_t gid)
 {
 	gid_t *groups;
 	int n = own_groups(&groups);
@@ -109,6 +109,48 @@ is_own_group(gid_t gid)
 	found = is_listed(groups, (size_t)n, gid);
 	free(groups);
 	return found;
+}
+
+/* `*entry` is NULL: a number without an account. */
+static int
+find_user(const char *option, const char *text, uid_t *uid, const struct passwd **entry,
+	struct error *e)
+{
+	unsigned number = 0;
+	bool is_number = parse_id(text, &number);
+
+	errno = 0;
+	*entry = is_number ? getpwuid(number) : getpwnam(text);
+	if (*entry == NULL && (!is_number || !is_absent(errno)))
+		return fail_lookup("user", option, text, errno, e);
+	*uid = *entry != NULL ? (*entry)->pw_uid : number;
+	return 0;
+}
+
+int
+identity_find_user(const char *option, const char *text, uid_t *uid, struct error *e)
+{
+	const struct passwd *entry;
+
+	return find_user(option, text, uid, &entry, e);
+}
+
+int
+identity_find_group(const char *option, const char *text, gid_t *gid, struct error *e)
+{
+	const struct group *entry;
+	unsigned number;
+
+	if (parse_id(text, &number)) {
+		*gid = number;
+		return 0;
+	}
+	errno = 0;
+	entry = getgrnam(text);
+	if (entry == NULL)
+		return fail_lookup("group", option, text, errno, e);
+	*gid = entry->gr_gid;
+	return 0;
 }
 
 /*
@@ -133,17 +175,12 @@ add_group(struct identity *id, gid_t gid, struct error *e)
 static int
 add_named_group(struct identity *id, const char *name, struct error *e)
 {
-	const struct group *entry;
-	unsigned gid;
+	gid_t gid;
+	int r = identity_find_group("group", name, &gid, e);
 
-	if (!parse_id(name, &gid)) {
-		errno = 0;
-		entry = getgrnam(name);
-		if (entry == NULL)
-			return fail_lookup("group", name, errno, e);
-		gid = entry->gr_gid;
-	}
-	if (!is_root() && !(id->group_count == 0 ? gid == getegid() : is_own_group(gid)))
+	if (r < 0)
+		return r;
+	if (!is_root() && !(id->group_count == 0 ? gid == getegid() : identity_is_own_group(gid)))
 		return error_set(e, EX_NOPERM, -EPERM,
 		    "cannot take group '%s': only root can; start as root or drop the option group",
 		    name);
@@ -173,14 +210,11 @@ static int
 look_up_user(struct identity *id, const char *user, struct error *e)
 {
 	const struct passwd *entry;
-	unsigned uid;
+	uid_t uid;
+	int r = find_user("user", user, &uid, &entry, e);
 
-	errno = 0;
-	entry = parse_id(user, &uid) ? getpwuid(uid) : getpwnam(user);
-	if (entry != NULL)
-		uid = entry->pw_uid;
-	else if (!parse_id(user, &uid) || !is_absent(errno))
-		return fail_lookup("user", user, errno, e);
+	if (r < 0)
+		return r;
 	if (!is_root() && uid != geteuid())
 		return error_set(e, EX_NOPERM, -EPERM,
 		    "cannot become user '%s': only root can; start as root or drop the option user",

@@ -30,6 +30,16 @@ struct identity {
 int identity_lookup(struct identity *id, const char *user, const char *group, struct error *e);
 
 /*
+ * Whom the name or number that `option` has means. EX_NOUSER with the name that is unknown.
+ * Context: start, one thread.
+ */
+int identity_find_user(const char *option, const char *text, uid_t *uid, struct error *e);
+int identity_find_group(const char *option, const char *text, gid_t *gid, struct error *e);
+
+/* Is it one of those that this process has? */
+bool identity_is_own_group(gid_t gid);
+
+/*
  * Gives an open file to the identity, before the drop. Nothing to do when the identity is ours.
  * Only regular files and sockets are given: devices, FIFOs and symbolic links (with what they
  * point to) stay as they are. A link of another user (-ELOOP) and a file with several names

@@ -18,6 +18,7 @@
 #include "server/metrics.h"
 #include "server/personality.h"
 #include "server/restart.h"
+#include "server/socket_rights.h"
 
 /* A client that watches asks every few seconds. */
 #define CONTROL_PATIENCE 60.0
@@ -221,7 +222,7 @@ resolve_metrics(struct tend_server *srv, struct endpoints *into)
 	const struct tend_list hosts = { 1, host }, protos = { 1, proto }, ipvs = { 1, ipv };
 	const struct endpoint_config from = {
 		.port = &port, .host = &hosts, .proto = &protos, .ipv = &ipvs,
-		.backlog = 64, .default_port = "9464",
+		.backlog = 64, .default_port = "9464", .rights = socket_rights_of(srv),
 	};
 
 	return endpoints_resolve(into, &from, NULL, NULL, &srv->error);
@@ -314,7 +315,7 @@ control_give(struct tend_server *srv)
 	if (srv->control == NULL)
 		return 0;
 	r = give(srv, &srv->control->control);
-	return r == 0 ? give(srv, &srv->control->metrics) : r;
+	return r == 0 && socket_rights_of(srv) == NULL ? give(srv, &srv->control->metrics) : r;
 }
 
 /* The user that the server has become may have no say in the directory. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "net/accept.h"
+#include "net/rights.h"
 #include "server/accept.h"
 
 #define PARTING 1.0 /* seconds for a client that goes on after the last answer */
@@ -249,6 +250,8 @@ desk_open(struct desk *d, const struct endpoint *where, int fd, struct error *e)
 	if (d->count == DESK_LISTENERS)
 		return error_set(e, EX_CONFIG, -E2BIG, "more than %d addresses", DESK_LISTENERS);
 	r = fd >= 0 ? listener_adopt(l, fd, where, e) : listener_open(l, where, NULL, e);
+	if (r == 0 && fd >= 0)
+		r = rights_renew(where->rights, l, e);
 	if (r < 0)
 		return r;
 	tend_watch_init(&d->watches[d->count], somebody_came, d);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/rights.h"
 #include "process/launch.h"
 #include "server/hooks.h"
 #include "server/master.h"
@@ -188,7 +189,9 @@ static void
 adopt_socket_file(struct listener *l, const struct handed_listener *from)
 {
 	l->passed = !from->ours;
-	if (!from->ours)
+	/* Or another server has taken the place of ours: that file is not for us to change or remove. */
+	if (!from->ours || (from->directory >= 0 &&
+	        ((uint64_t)l->device != from->device || (uint64_t)l->inode != from->inode)))
 		l->owner = 0;
 	if (l->directory >= 0 || from->directory < 0)
 		return;
@@ -221,6 +224,9 @@ inherit_listener(struct tend_server *srv, size_t i)
 	if (r < 0)
 		return r;
 	adopt_socket_file(l, from);
+	r = rights_renew(ep->rights, l, &srv->error);
+	if (r < 0)
+		return r;
 	tend_log(srv, TEND_LOG_INFO, "Took over descriptor %d for %s port %s on %s", l->fd,
 	    l->proto_upper, l->service, l->host);
 	return 1;
@@ -370,6 +376,8 @@ clean_up(struct tend_server *srv)
 			    rs->from->listeners[j].device == (uint64_t)l->device);
 		if (!handed)
 			listener_unlink(l);
+		else
+			rights_put_back(l);
 	}
 }
 

@@ -23,6 +23,7 @@
 #include "server/personality.h"
 #include "server/restart.h"
 #include "server/serve.h"
+#include "server/socket_rights.h"
 #include "server/supervise.h"
 #include "server/waiter.h"
 
@@ -211,7 +212,7 @@ lifecycle_check(struct tend_server *srv)
 {
 	static int (*const checks[])(struct tend_server *) = {
 		check_hooks, parse_passthrough, check_access, limits_check, check_identity,
-		check_log, control_check,
+		socket_rights_check, check_log, control_check,
 	};
 	size_t i;
 	int r = choose_personality(srv);
@@ -403,6 +404,7 @@ resolve(struct tend_server *srv, endpoint_note_fn fn)
 		.listen_at = srv->service->config.listen_at,
 		.backlog = s->value.listen,
 		.default_port = DEFAULT_PORT,
+		.rights = socket_rights_of(srv),
 	};
 	size_t i;
 	int r;
@@ -434,13 +436,14 @@ static int
 give_files(struct tend_server *srv)
 {
 	const struct identity *id = &srv->identity;
-	size_t i;
+	/* Where anything is asked of socket files they have got it when they were bound. */
+	size_t count = socket_rights_of(srv) == NULL ? srv->listener_count : 0, i;
 	int r = 0;
 
-	for (i = 0; r == 0 && i < srv->listener_count; i++) {
+	for (i = 0; r == 0 && i < count; i++) {
 		const struct listener *l = &srv->listeners[i];
 
-		if (!l->passed && l->addr.u.any.sa_family == AF_UNIX && l->addr.u.un.sun_path[0] != '\0')
+		if (!l->passed && listener_file(l) != NULL)
 			r = identity_give(id, l->service, &srv->error);
 	}
 	/* Not the pid file: who can write it chooses whom a stop script of root's will kill. It is

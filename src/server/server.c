@@ -377,7 +377,7 @@ is_settled(const struct tend_server *srv, const char *name)
 	static const char *const by_binding[] = { "port", "host", "proto", "ipv", "listen",
 		"server_type", "personality", "user", "group", "chroot", "serialize", "lock_file",
 		"child_communication", "sig_passthrough", "source_prefix_v4", "source_prefix_v6",
-		"control", "metrics" };
+		"control", "metrics", "socket_mode", "socket_user", "socket_group" };
 	size_t i;
 
 	for (i = 0; srv->running && i < sizeof(by_start) / sizeof(by_start[0]); i++)

@@ -158,6 +158,8 @@ struct tend_server {
 	struct logger             log;
 	struct access            *access; /* NULL: everybody may come */
 	struct identity           identity;
+	struct socket_rights      socket_rights; /* socket_rights.c */
+	bool                      socket_rights_asked;
 	struct pidfile            pidfile;
 	struct daemonize          daemon;
 	struct endpoints          endpoints;

@@ -148,6 +148,32 @@ unknown_names_are_told(void **state)
 	}
 }
 
+/* NS-FIX-48 */
+static void
+one_user_and_one_group_are_found_for_any_option(void **state)
+{
+	struct fixture *f = *state;
+	uid_t uid;
+	gid_t gid;
+
+	needs_names();
+	assert_int_equal(identity_find_user("socket_user", "nobody", &uid, &f->error), 0);
+	assert_int_equal(uid, getpwnam("nobody")->pw_uid);
+	assert_int_equal(identity_find_user("socket_user", "54321", &uid, &f->error), 0);
+	assert_int_equal(uid, STRANGE_ID);
+	assert_int_equal(identity_find_group("socket_group", "mail", &gid, &f->error), 0);
+	assert_int_equal(gid, gid_of("mail"));
+	assert_int_equal(identity_find_group("socket_group", "54321", &gid, &f->error), 0);
+	assert_int_equal(gid, STRANGE_ID);
+	assert_int_equal(identity_find_user("socket_user", "no-such", &uid, &f->error), -ENOENT);
+	assert_int_equal(f->error.status, EX_NOUSER);
+	assert_non_null(strstr(f->error.text, "'no-such': the option socket_user"));
+	/* The kernel's word for "keep" is nobody's number. */
+	assert_int_equal(identity_find_group("socket_group", "4294967295", &gid, &f->error), -ENOENT);
+	assert_non_null(strstr(f->error.text, "'4294967295': the option socket_group"));
+	assert_true(identity_is_own_group(getegid()));
+}
+
 /* NS-DMN-10, NS-DMN-20 */
 static void
 group_lists_take_blanks_and_commas(void **state)
@@ -651,6 +677,7 @@ main(void)
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		WITH_DIRECTORY(nothing_asked_for_keeps_everything),
 		WITH_DIRECTORY(unknown_names_are_told),
+		WITH_DIRECTORY(one_user_and_one_group_are_found_for_any_option),
 		WITH_DIRECTORY(group_lists_take_blanks_and_commas),
 		WITH_DIRECTORY(too_many_groups_are_refused),
 		WITH_DIRECTORY(user_alone_brings_its_own_groups),

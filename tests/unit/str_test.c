@@ -155,6 +155,49 @@ numbers_of_any_length_are_read_and_bounded(void **state)
 	assert_false(n > 0);
 }
 
+/* NS-FIX-48 */
+static void
+modes_are_octal_digits_and_nothing_else(void **state)
+{
+	static const struct {
+		const char *text;
+		int         result;
+		unsigned    value;
+	} rows[] = {
+		{ "0660", 0, 0660 },
+		{ "660", 0, 0660 },
+		{ "0", 0, 0 },
+		{ "0777", 0, 0777 },
+		{ "0000000000000000000000000600", 0, 0600 },
+		{ "1000", -ERANGE, 0 },
+		{ "1777", -ERANGE, 0 },
+		{ "77777777777777777777777777777777", -ERANGE, 0 },
+		{ "10000000000000000000000000000660", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },
+		{ "8", -EINVAL, 0 },
+		{ "0668", -EINVAL, 0 },
+		{ "10000000008", -EINVAL, 0 },
+		{ "-0660", -EINVAL, 0 },
+		{ "+0660", -EINVAL, 0 },
+		{ "0o660", -EINVAL, 0 },
+		{ "0x1b0", -EINVAL, 0 },
+		{ " 0660", -EINVAL, 0 },
+		{ "0660 ", -EINVAL, 0 },
+		{ "rw-rw----", -EINVAL, 0 },
+		{ "u=rw", -EINVAL, 0 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		unsigned mode = UNTOUCHED;
+		int r = str_to_mode(rows[i].text, &mode);
+
+		if (r != rows[i].result || mode != (r == 0 ? rows[i].value : UNTOUCHED))
+			fail_msg("'%s': %d, %o", rows[i].text, r, mode);
+	}
+}
+
 static void
 words_for_yes_and_no_in_any_case(void **state)
 {
@@ -298,6 +341,7 @@ main(void)
 		cmocka_unit_test(decimal_numbers_are_those_of_a_c_program),
 		cmocka_unit_test(short_decimals_are_exact),
 		cmocka_unit_test(numbers_of_any_length_are_read_and_bounded),
+		cmocka_unit_test(modes_are_octal_digits_and_nothing_else),
 		cmocka_unit_test(words_for_yes_and_no_in_any_case),
 		cmocka_unit_test(bytes_that_could_fool_a_terminal_are_written_as_hex),
 		cmocka_unit_test(every_byte_is_either_itself_or_hex),
