@@ -2,9 +2,12 @@
 #include "tend.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static struct {
 	char  *stderr_to;
@@ -46,11 +49,36 @@ run_program(struct tend_conn *c)
 		    WEXITSTATUS(status));
 }
 
+static bool
+is_said(const char *value)
+{
+	return value != NULL && value[0] != '\0';
+}
+
+/* Paths begin in the directory of the start, wherever the server works; or in the chroot. */
+static int
+find_program(struct tend_server *srv)
+{
+	char *start, *whole = NULL;
+
+	if (!is_said(tend_server_get(srv, "directory")) || program[0][0] == '/' ||
+	    strchr(program[0], '/') == NULL)
+		return 0;
+	start = is_said(tend_server_get(srv, "chroot")) ? strdup("") : getcwd(NULL, 0);
+	if (start == NULL || asprintf(&whole, "%s/%s", start, program[0]) < 0)
+		whole = NULL;
+	free(start);
+	if (whole == NULL)
+		return tend_server_fail(srv, -ENOMEM, "cannot tell where %s is", program[0]);
+	program[0] = whole;
+	return 0;
+}
+
 static int
 check_options(struct tend_server *srv)
 {
 	if (strcasecmp(settings.stderr_to, "client") == 0 || strcasecmp(settings.stderr_to, "log") == 0)
-		return 0;
+		return find_program(srv);
 	return tend_server_fail(srv, -EINVAL, "program_stderr is '%s', not client or log",
 	    settings.stderr_to);
 }

@@ -49,8 +49,8 @@ TEND_API void tend_server_arguments(struct tend_server *srv, const char *const *
 /*
  * Binds, drops privileges, loops until told to stop, closes. Returns in the process that called it
  * and in no other: children end by themselves. 0 or -errno.
- * Context: a process without other threads. User, root and, for a moment, the mask for new
- * files are the process's.
+ * Context: a process without other threads. User, root, working directory and, for a moment, the mask
+ * for new files are the process's.
  */
 TEND_API int tend_server_run(struct tend_server *srv);
 

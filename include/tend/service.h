@@ -30,7 +30,7 @@ struct tend_hooks {
 	int (*configured)(struct tend_server *srv);
 	/* Parent, sockets bound, still with the privileges of the start. */
 	int (*bound)(struct tend_server *srv);
-	/* Parent, privileges dropped, about to loop. */
+	/* Parent, privileges dropped, in the working directory, about to loop. */
 	int (*ready)(struct tend_server *srv);
 
 	/* Parent, before each fork. `left`: how many this batch still starts, with this one. */
@@ -251,7 +251,10 @@ struct tend_config {
 	const char *socket_user;
 	const char *socket_group;
 
-	void *reserved[4];
+	/* as whom and where to run */
+	const char *directory;
+
+	void *reserved[3];
 };
 
 struct tend_service {

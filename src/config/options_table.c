@@ -306,6 +306,11 @@ const struct row option_rows[] = {
 			"commas." },
 	{ .name = "chroot", ONE(chroot), .group = GROUP_AS_WHOM_AND_WHERE, .unit = "DIRECTORY",
 		.help = "Directory to be locked into once the ports are bound." },
+	{ .name = "directory", ONE(directory), .group = GROUP_AS_WHOM_AND_WHERE,
+		.unit = "DIRECTORY", .standard = "that of the start",
+		.help = "Directory to work in once privileges are dropped, ~ for the home of user; "
+			"inside of chroot, where there is one. Paths of other options stay relative to "
+			"the directory of the start." },
 	{ .name = "background", ONE(background), .group = GROUP_AS_WHOM_AND_WHERE,
 		.help = "Go to the background." },
 	{ .name = "setsid", ONE(setsid), .group = GROUP_AS_WHOM_AND_WHERE,

@@ -270,6 +270,20 @@ identity_lookup(struct identity *id, const char *user, const char *group, struct
 	return r;
 }
 
+int
+identity_home(const struct identity *id, char **home, struct error *e)
+{
+	const struct passwd *entry =
+	    id->set_user ? getpwnam(id->user_name) : getpwuid(geteuid());
+
+	*home = NULL;
+	if (entry == NULL || entry->pw_dir == NULL || entry->pw_dir[0] != '/')
+		return error_set(e, EX_NOUSER, -ENOENT, "user %s has no home that ~ could stand for",
+		    id->set_user ? id->user_name : "of the start");
+	*home = strdup(entry->pw_dir);
+	return *home != NULL ? 0 : error_set(e, EX_OSERR, -ENOMEM, "out of memory");
+}
+
 static int
 fail_give(const char *path, const struct identity *id, int code, struct error *e)
 {

@@ -39,6 +39,9 @@ int identity_find_group(const char *option, const char *text, gid_t *gid, struct
 /* Is it one of those that this process has? */
 bool identity_is_own_group(gid_t gid);
 
+/* The home of its user, as the system's list has it; the caller frees. EX_NOUSER: there is none. */
+int identity_home(const struct identity *id, char **home, struct error *e);
+
 /*
  * Gives an open file to the identity, before the drop. Nothing to do when the identity is ours.
  * Only regular files and sockets are given: devices, FIFOs and symbolic links (with what they

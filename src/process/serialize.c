@@ -26,6 +26,18 @@ serialize_name(enum serialize_how how)
 
 /* ---- flock ---- */
 
+/* Workers may be in another directory when they open it once more. */
+static void
+make_absolute(char **path)
+{
+	char *whole = **path != '/' ? realpath(*path, NULL) : NULL;
+
+	if (whole == NULL)
+		return;
+	free(*path);
+	*path = whole;
+}
+
 static int
 flock_open(struct serialize *s, const char *lock_file, struct error *e)
 {
@@ -52,6 +64,7 @@ flock_open(struct serialize *s, const char *lock_file, struct error *e)
 		return error_set(e, EX_CANTCREAT, r, "cannot open lock_file %s: %s", s->lock_file,
 		    error_reason(r));
 	}
+	make_absolute(&s->lock_file);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "loop/loop.h"
 #include "process/launch.h"
 #include "server/control.h"
+#include "server/directory.h"
 #include "server/hooks.h"
 #include "server/limits.h"
 #include "server/lookup.h"
@@ -212,7 +213,7 @@ lifecycle_check(struct tend_server *srv)
 {
 	static int (*const checks[])(struct tend_server *) = {
 		check_hooks, parse_passthrough, check_access, limits_check, check_identity,
-		socket_rights_check, check_log, control_check,
+		socket_rights_check, directory_check, check_log, control_check,
 	};
 	size_t i;
 	int r = choose_personality(srv);
@@ -565,7 +566,8 @@ static const struct phase {
 	{ bind_endpoints, HOOK(bound) },
 	{ control_open, NO_HOOK },
 	{ drop_privileges, NO_HOOK },
-	{ open_personality, HOOK(ready) },
+	{ open_personality, NO_HOOK },
+	{ directory_enter, HOOK(ready) },
 	{ get_ready, NO_HOOK },
 	{ loop, NO_HOOK },
 };
@@ -628,6 +630,7 @@ close_all(struct tend_server *srv)
 	if (srv->null_fd >= 0)
 		close(srv->null_fd);
 	srv->null_fd = -1;
+	directory_leave(srv);
 	signals_restore_pipe(srv);
 }
 

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "process/launch.h"
 #include "server/control.h"
+#include "server/directory.h"
 #include "server/hooks.h"
 #include "server/master.h"
 #include "server/personality.h"
@@ -80,6 +81,8 @@ obstacle(const struct tend_server *srv)
 		return "the program is outside of its chroot";
 	if (l == NULL || l->program == NULL)
 		return "the path of its program is not known";
+	if (directory_bars_restart(srv))
+		return "it cannot go back to the directory of its start";
 	if (l->pid != getpid())
 		return "its process was forked by a program that goes on differently";
 	if (srv->restart->run > 0)
@@ -99,6 +102,10 @@ restart_announce(struct tend_server *srv)
 	if (has_root_of_its_own(srv))
 		tend_log(srv, TEND_LOG_NOTICE, "Signal HUP will not restart: %s (option chroot)",
 		    obstacle(srv));
+	else if (directory_bars_restart(srv))
+		tend_log(srv, TEND_LOG_NOTICE,
+		    "Signal HUP will not restart: %s; start it in one that its user may enter (options "
+		    "directory, user)", obstacle(srv));
 	else if (conf != NULL && conf[0] != '\0' && access(conf, R_OK) < 0)
 		tend_log(srv, TEND_LOG_NOTICE,
 		    "Signal HUP will not restart: %s cannot be read any more: %s (options conf_file, user)",
@@ -521,10 +528,12 @@ restart_execute(struct tend_server *srv)
 
 	if (!rs->back) {
 		execute_next(srv);
-		return;
+	} else {
+		rs->back = false;
+		inherit_go_back(srv, "its workers end as soon as they start");
 	}
-	rs->back = false;
-	inherit_go_back(srv, "its workers end as soon as they start");
+	/* The next image would have begun where this one did. */
+	directory_enter(srv);
 }
 
 /* ---- the end ---- */

@@ -220,6 +220,8 @@ tend_server_free(struct tend_server *srv)
 	free(srv->hot);
 	access_free(srv->access);
 	limits_free(srv);
+	free(srv->directory);
+	free(srv->came_from);
 	endpoints_done(&srv->endpoints);
 	options_free(srv->options);
 	logger_done(&srv->log);
@@ -377,7 +379,7 @@ is_settled(const struct tend_server *srv, const char *name)
 	static const char *const by_binding[] = { "port", "host", "proto", "ipv", "listen",
 		"server_type", "personality", "user", "group", "chroot", "serialize", "lock_file",
 		"child_communication", "sig_passthrough", "source_prefix_v4", "source_prefix_v6",
-		"control", "metrics", "socket_mode", "socket_user", "socket_group" };
+		"control", "metrics", "socket_mode", "socket_user", "socket_group", "directory" };
 	size_t i;
 
 	for (i = 0; srv->running && i < sizeof(by_start) / sizeof(by_start[0]); i++)

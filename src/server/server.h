@@ -160,6 +160,8 @@ struct tend_server {
 	struct identity           identity;
 	struct socket_rights      socket_rights; /* socket_rights.c */
 	bool                      socket_rights_asked;
+	char                     *directory; /* directory.c: absolute; NULL: that of the start */
+	char                     *came_from; /* where it was before it went there; NULL: not known */
 	struct pidfile            pidfile;
 	struct daemonize          daemon;
 	struct endpoints          endpoints;

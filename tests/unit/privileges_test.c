@@ -174,6 +174,33 @@ one_user_and_one_group_are_found_for_any_option(void **state)
 	assert_true(identity_is_own_group(getegid()));
 }
 
+/* NS-FIX-56 */
+static void
+home_is_that_of_the_user_it_becomes(void **state)
+{
+	struct fixture *f = *state;
+	const struct passwd *own = getpwuid(geteuid());
+	char *home;
+
+	needs_names();
+	if (own != NULL) {
+		assert_int_equal(look_up(f, NULL, NULL), 0);
+		assert_int_equal(identity_home(&f->identity, &home, &f->error), 0);
+		assert_string_equal(home, own->pw_dir);
+		free(home);
+	}
+	needs_root();
+	assert_int_equal(look_up(f, "daemon", NULL), 0);
+	assert_int_equal(identity_home(&f->identity, &home, &f->error), 0);
+	assert_string_equal(home, getpwnam("daemon")->pw_dir);
+	free(home);
+	assert_int_equal(look_up(f, "54321", "54321"), 0);
+	assert_int_equal(identity_home(&f->identity, &home, &f->error), -ENOENT);
+	assert_null(home);
+	assert_int_equal(f->error.status, EX_NOUSER);
+	assert_non_null(strstr(f->error.text, "54321"));
+}
+
 /* NS-DMN-10, NS-DMN-20 */
 static void
 group_lists_take_blanks_and_commas(void **state)
@@ -678,6 +705,7 @@ main(void)
 		WITH_DIRECTORY(nothing_asked_for_keeps_everything),
 		WITH_DIRECTORY(unknown_names_are_told),
 		WITH_DIRECTORY(one_user_and_one_group_are_found_for_any_option),
+		WITH_DIRECTORY(home_is_that_of_the_user_it_becomes),
 		WITH_DIRECTORY(group_lists_take_blanks_and_commas),
 		WITH_DIRECTORY(too_many_groups_are_refused),
 		WITH_DIRECTORY(user_alone_brings_its_own_groups),

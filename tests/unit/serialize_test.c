@@ -435,6 +435,28 @@ a_given_lock_file_stays_and_an_automatic_one_goes(void **state)
 	assert_int_equal(stat(automatic, &st), -1);
 }
 
+/* NS-FIX-56 */
+static void
+a_relative_lock_file_is_found_from_elsewhere(void **state)
+{
+	char path[128], before[512];
+	struct serialize s;
+	struct stat there, st;
+
+	(void)state;
+	path_in_directory(path, sizeof(path), "given.lock");
+	assert_non_null(getcwd(before, sizeof(before)));
+	assert_int_equal(chdir(directory), 0);
+	assert_int_equal(serialize_open(&s, SERIALIZE_FLOCK, "given.lock", NULL), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(stat(path, &there), 0);
+	assert_int_equal(stat(s.lock_file, &st), 0);
+	assert_int_equal(st.st_ino, there.st_ino);
+	serialize_close(&s);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(chdir(before), 0);
+}
+
 static void
 a_lock_file_that_cannot_be_had_is_named_in_the_error(void **state)
 {
@@ -547,6 +569,7 @@ main(void)
 		TEST(a_signal_ends_the_wait),
 		TEST(a_signal_before_the_wait_ends_it_too),
 		TEST(a_given_lock_file_stays_and_an_automatic_one_goes),
+		TEST(a_relative_lock_file_is_found_from_elsewhere),
 		TEST(a_lock_file_that_cannot_be_had_is_named_in_the_error),
 		TEST(workers_join_although_the_lock_file_is_gone),
 		TEST(the_semaphore_is_removed_at_the_end),

@@ -237,7 +237,7 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(limit_report), MEMBER(log_format), MEMBER(syslog_ident),
 		MEMBER(syslog_logopt), MEMBER(syslog_facility), MEMBER(syslog_logsock),
 		MEMBER(control), MEMBER(metrics), MEMBER(lookup_timeout), MEMBER(notify_fd),
-		MEMBER(socket_mode), MEMBER(socket_user), MEMBER(socket_group),
+		MEMBER(socket_mode), MEMBER(socket_user), MEMBER(socket_group), MEMBER(directory),
 	};
 #undef MEMBER
 	size_t with_member = 0, i, n;
