@@ -247,11 +247,7 @@ handler_hears_why_it_cannot_connect(void **state)
 
 #define OUT(poller, test) \
 	{ poller ": " #test, test, prepare, strike_stage, STAGE(poller, &transport_unix, unix_pair) }
-#if HAVE_EPOLL_CREATE1
-#define OUT_ON_EACH(test) OUT("epoll", test), OUT("poll", test)
-#else
-#define OUT_ON_EACH(test) OUT("poll", test)
-#endif
+#define OUT_ON_EACH(test) ON_POLLERS(OUT, test)
 
 int
 main(void)

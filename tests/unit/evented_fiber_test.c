@@ -3,6 +3,7 @@
 #include "conn_fixture.h"
 #include "loop/loop.h"
 #include "net/evented.h"
+#include "pollers.h"
 
 static struct tend_loop *loop;
 static struct fiber_pool pool;
@@ -777,11 +778,7 @@ everything_may_be_closed_while_handlers_wait(void **state)
 
 #define FIBERS(poller, test) \
 	{ poller ": " #test, test, open_pool, close_pool, (void *)(uintptr_t)poller }
-#if HAVE_EPOLL_CREATE1
-#define FIBERS_ON_EACH(test) FIBERS("epoll", test), FIBERS("poll", test)
-#else
-#define FIBERS_ON_EACH(test) FIBERS("poll", test)
-#endif
+#define FIBERS_ON_EACH(test) ON_POLLERS(FIBERS, test)
 
 int
 main(void)

@@ -9,6 +9,7 @@
 #include "conn_fixture.h"
 #include "loop/loop.h"
 #include "net/evented.h"
+#include "pollers.h"
 
 struct stage {
 	const char *poller;
@@ -279,12 +280,7 @@ strike_stage(void **state)
 #define ACT(poller, kind, transport, pair, test) \
 	{ poller " " kind ": " #test, test, set_stage, strike_stage, STAGE(poller, transport, pair) }
 
-#if HAVE_EPOLL_CREATE1
-#define ACT_ON_EACH(kind, transport, pair, test) \
-	ACT("epoll", kind, transport, pair, test), ACT("poll", kind, transport, pair, test)
-#else
-#define ACT_ON_EACH(kind, transport, pair, test) ACT("poll", kind, transport, pair, test)
-#endif
+#define ACT_ON_EACH(kind, transport, pair, test) ON_POLLERS(ACT, kind, transport, pair, test)
 
 #define ON_TCP(test) ACT_ON_EACH("tcp", &transport_tcp, inet_pair, test)
 #define ON_UNIX(test) ACT_ON_EACH("unix", &transport_unix, unix_pair, test)

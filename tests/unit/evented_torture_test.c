@@ -24,6 +24,7 @@
 #include "conn_fixture.h"
 #include "loop/loop.h"
 #include "net/evented.h"
+#include "pollers.h"
 
 #define PLACES 12
 #define CALLBACKS 20000
@@ -463,18 +464,13 @@ everything_may_be_closed_from_inside_every_callback(void **state)
 	print_message("# %lu callbacks, %lu connections, %lu loops\n", callbacks, opened, loops);
 }
 
-#define ON(name) \
-	{ name ": everything may be closed from inside every callback", \
-	  everything_may_be_closed_from_inside_every_callback, NULL, NULL, (void *)(uintptr_t)name }
+#define ON(name, test) { name ": " #test, test, NULL, NULL, (void *)(uintptr_t)name }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#if HAVE_EPOLL_CREATE1
-		ON("epoll"),
-#endif
-		ON("poll"),
+		ON_POLLERS(ON, everything_may_be_closed_from_inside_every_callback),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "loop/loop.h"
+#include "pollers.h"
 
 /* The initial state of a test is the name of its poller; `*state` becomes the loop. */
 static int
@@ -29,10 +30,6 @@ close_loop(void **state)
 #define ON(poller, test) \
 	{ poller ": " #test, test, open_loop, close_loop, (void *)(uintptr_t)poller }
 
-#if HAVE_EPOLL_CREATE1
-#define ON_EACH_POLLER(test) ON("epoll", test), ON("poll", test)
-#else
-#define ON_EACH_POLLER(test) ON("poll", test)
-#endif
+#define ON_EACH_POLLER(test) ON_POLLERS(ON, test)
 
 #endif
