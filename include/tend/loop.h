@@ -34,8 +34,8 @@
 TEND_BEGIN_DECLS
 
 /*
- * A new loop. `poller` is "epoll", "poll" or NULL for the best there is. NULL when there is no such
- * poller, or when memory or descriptors are out (errno tells).
+ * A new loop. `poller` is "epoll", "kqueue", "poll" or NULL for the best there is. NULL when there is
+ * no such poller, or when memory or descriptors are out (errno tells).
  */
 TEND_API struct tend_loop *tend_loop_new(const char *poller);
 /*

@@ -16,6 +16,9 @@ tend_features(void)
 #if HAVE_EPOLL_CREATE1
 	       " epoll"
 #endif
+#if HAVE_KQUEUE
+	       " kqueue"
+#endif
 #if HAVE_PCRE2
 	       " pcre2"
 #endif

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "config.h"
 #include "config/settings.h"
 
 #define SECONDS_MAX 1e9
@@ -40,6 +41,18 @@
 	.type = TEND_OPTION_TEXT, .flags = ROW_IGNORED, .code = ROW_NOWHERE,                  \
 	.setting = ROW_NOWHERE, .reason = (note)
 
+/* Those that were built, beside auto. */
+#if HAVE_EPOLL_CREATE1
+#define POLLER_WORDS "epoll", "poll"
+#define POLLER_UNIT "auto|epoll|poll"
+#elif HAVE_KQUEUE
+#define POLLER_WORDS "kqueue", "poll"
+#define POLLER_UNIT "auto|kqueue|poll"
+#else
+#define POLLER_WORDS "poll"
+#define POLLER_UNIT "auto|poll"
+#endif
+
 #define NO_UDP "options of datagram sockets are not part of this build"
 #define NO_DATAGRAM "a type of Unix sockets is not part of this build; proto unixdgram is"
 #define NO_LOG4PERL                                                                           \
@@ -54,7 +67,7 @@ static const char *const reverse_words[] = { "0", "no", "false", "off", "1", "ye
 static const char *const double_words[] = { "0", "no", "false", "off", "1", "yes", "true", "on",
 	"detail", "debug", "autofail", "", NULL };
 static const char *const serialize_words[] = { "flock", "semaphore", "pipe", "none", NULL };
-static const char *const poller_words[] = { "auto", "epoll", "poll", NULL };
+static const char *const poller_words[] = { "auto", POLLER_WORDS, NULL };
 static const char *const full_words[] = { "queue", "refuse", NULL };
 static const char *const growth_words[] = { "spare", "tenth", NULL };
 static const char *const child_stop_words[] = { "now", "finish", NULL };
@@ -173,9 +186,10 @@ const struct row option_rows[] = {
 		.value = "1",
 		.help = "Multiplex, Thread: processes that share the listeners, each with many "
 			"clients; auto: one for each processor." },
-	{ .name = "poller", ONE(poller), .group = GROUP_HOW_TO_SERVE, .unit = "auto|epoll|poll",
+	{ .name = "poller", ONE(poller), .group = GROUP_HOW_TO_SERVE, .unit = POLLER_UNIT,
 		.value = "auto", .words = poller_words,
-		.help = "How processes ask the kernel for events; auto takes the best there is." },
+		.help = "How processes ask the kernel for events; auto takes the best there is: "
+			"epoll on Linux, kqueue on a BSD or macOS, else poll." },
 	{ .name = "fiber_stack", ONE(fiber_stack), .min = 32768, .max = 1 << 30,
 		.group = GROUP_HOW_TO_SERVE, .unit = "BYTES", .value = "262144",
 		.help = "Multiplex: the stack of a handler that is written with blocking calls. "

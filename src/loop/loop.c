@@ -12,6 +12,9 @@
 #include "config.h"
 
 const struct poller *const pollers[] = {
+#if HAVE_KQUEUE
+	&poller_kqueue,
+#endif
 #if HAVE_EPOLL_CREATE1
 	&poller_epoll,
 #endif

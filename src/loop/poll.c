@@ -68,23 +68,22 @@ make_room(struct poll_state *state, int fd)
 	return 0;
 }
 
-/* What epoll would refuse, so that both pollers take and refuse the same. */
-static int
-check(int fd)
+int
+poller_type_of(int fd)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : 0;
+	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : (int)(st.st_mode & S_IFMT);
 }
 
 static int
 add(struct poll_state *state, int fd, unsigned want)
 {
-	int r = check(fd);
+	int r = poller_type_of(fd);
 
-	if (r == 0)
+	if (r >= 0)
 		r = make_room(state, fd);
 	if (r < 0)
 		return r;

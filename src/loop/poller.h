@@ -27,7 +27,7 @@ struct poller {
 	 * that is full. 0, also when a signal ended the wait, or -errno.
 	 */
 	int (*wait)(struct tend_loop *loop, int64_t ns);
-	/* The kernel's object, -1 when there is none. Changes nothing. */
+	/* What a child inherits of the kernel's object, -1 when there is nothing. Changes nothing. */
 	int (*descriptor)(const struct tend_loop *loop);
 	/* A child never shares our kernel state: builds a new one from the slots. */
 	int (*after_fork)(struct tend_loop *loop);
@@ -36,7 +36,14 @@ struct poller {
 /* All that were built, the best first; ended by NULL. */
 extern const struct poller *const pollers[];
 
+/*
+ * The file type of a descriptor (S_IFMT), -EBADF, or -EPERM for what epoll would refuse: all pollers
+ * take and refuse the same.
+ */
+int poller_type_of(int fd);
+
 extern const struct poller poller_epoll;
+extern const struct poller poller_kqueue;
 extern const struct poller poller_poll;
 
 #endif

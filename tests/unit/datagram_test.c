@@ -525,6 +525,9 @@ a_queue_of_errors_does_not_spin(void **state)
 	char where[64];
 	int fd, on = 1, i;
 
+	/* Such a queue is Linux's own. */
+	if (strcmp(tend_loop_poller(*state), "kqueue") == 0)
+		skip();
 	free_address(where);
 	fd = client_of(where);
 	assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)), 0);
