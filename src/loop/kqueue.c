@@ -45,7 +45,6 @@ struct kqueue_state {
 	struct known  *known; /* by descriptor */
 	size_t         known_count;
 	struct kevent *events; /* LOOP_BATCH of them */
-	struct kevent  few[LOOP_FEW];
 };
 
 static const struct side {
@@ -225,7 +224,7 @@ static int
 wait_kqueue(struct tend_loop *loop, int64_t ns)
 {
 	struct kqueue_state *state = loop->poller_state;
-	struct kevent *events = loop->room == LOOP_FEW ? state->few : state->events;
+	struct kevent *events = state->events;
 	struct timespec ts = { .tv_sec = (time_t)(ns / CLOCK_SECOND),
 		.tv_nsec = (long)(ns % CLOCK_SECOND) };
 	int n = kevent(state->fd, NULL, 0, events, (int)loop->room, ns == CLOCK_NEVER ? NULL : &ts), i;
