@@ -32,12 +32,16 @@ open_epoll(struct tend_loop *loop)
 {
 	struct epoll_state *state = loop->poller_state;
 
+	state->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (state->fd < 0)
+		return -errno;
 	if (state->events == NULL)
 		state->events = malloc(LOOP_BATCH * sizeof(*state->events));
-	if (state->events == NULL)
-		return -ENOMEM;
-	state->fd = epoll_create1(EPOLL_CLOEXEC);
-	return state->fd < 0 ? -errno : 0;
+	if (state->events != NULL)
+		return 0;
+	close(state->fd);
+	state->fd = -1;
+	return -ENOMEM;
 }
 
 static void
