@@ -31,7 +31,7 @@ status(struct tend_server *srv, const struct control_line *line, struct buf *out
 	if (!json && line->word[0] != '\0')
 		return error_set(e, EX_USAGE, -EINVAL, "status is told as text or as json, not as '%s'",
 		    line->word);
-	return (json ? status_json(srv, out) : status_text(srv, out)) < 0 ? out_of_memory(e) : 0;
+	return status_tell(srv, out, json) < 0 ? out_of_memory(e) : 0;
 }
 
 static int

@@ -53,7 +53,7 @@ void status_take(struct tend_server *srv, struct status *into);
 /* One child as it is shown. */
 struct status_child {
 	pid_t       pid;
-	const char *kind;  /* "worker", "child", "dequeue", "server" */
+	const char *kind;  /* "worker", "child", "dequeue" */
 	const char *state; /* "waiting", "busy", "leaving", "unknown" */
 	double      age, since; /* seconds: of its life, of its state */
 	uint32_t    clients;
@@ -64,10 +64,8 @@ struct status_child {
 /* Child `i`; false when there are not so many. Single shows itself as the only one. */
 bool status_child(struct tend_server *srv, size_t i, struct status_child *into);
 
-/* Lines "key value ..."; tend(7) lists them. 0 or -ENOMEM. */
-int  status_text(struct tend_server *srv, struct buf *into);
-/* The same as one line of JSON. */
-int  status_json(struct tend_server *srv, struct buf *into);
+/* Lines "key value ...", or the same as one line of JSON; tend(7) lists them. 0 or -ENOMEM. */
+int  status_tell(struct tend_server *srv, struct buf *into, bool json);
 
 /* "denied_rules", ...: of a counter; "max_servers", ...: the option that refuses. */
 const char *status_count_name(enum ledger_count what);

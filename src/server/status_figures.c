@@ -1,0 +1,290 @@
+/* Taking the figures of a running server, and telling them. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "config.h"
+#include "server/control.h"
+#include "server/master.h"
+#include "server/personality.h"
+#include "server/report.h"
+#include "server/status.h"
+
+const char *
+status_count_name(enum ledger_count what)
+{
+	static const char *const names[LEDGER_COUNTS] = {
+		[LEDGER_DENIED_RULES] = "denied_rules",
+		[LEDGER_DENIED_SERVICE] = "denied_service",
+		[LEDGER_HANDSHAKE_FAILED] = "handshake_failed",
+		[LEDGER_TIMED_OUT] = "timed_out",
+		[LEDGER_ACCEPT_ERRORS] = "accept_errors",
+		[LEDGER_RECEIVED] = "bytes_received",
+		[LEDGER_SENT] = "bytes_sent",
+	};
+
+	return names[what];
+}
+
+const char *
+status_refusal_name(enum tend_refusal why)
+{
+	static const char *const names[TEND_REFUSALS] = {
+		[TEND_REFUSAL_SERVERS] = "max_servers",
+		[TEND_REFUSAL_CONNECTIONS] = "max_connections",
+		[TEND_REFUSAL_SOURCE] = "max_per_source",
+		[TEND_REFUSAL_RATE] = "source_rate",
+	};
+
+	return names[why];
+}
+
+/* They were accepted, and no child has them among those it served. */
+static void
+count_refused(struct tend_server *srv, struct status *s)
+{
+	enum tend_refusal why;
+
+	for (why = TEND_REFUSAL_NONE + 1; why < TEND_REFUSALS; why++) {
+		s->refused[why] = tend_server_refused(srv, why);
+		s->accepted += s->refused[why];
+	}
+}
+
+static void
+count_children(struct tend_server *srv, struct status *s)
+{
+	const struct children *kids = &srv->master->children;
+	struct master_tally t = master_count(srv);
+	size_t i;
+
+	s->waiting = t.waiting;
+	s->busy = t.busy;
+	s->leaving = t.leaving;
+	s->dequeue = t.dequeue;
+	for (i = 0; i < kids->count; i++) {
+		const struct child *child = &kids->list[i];
+
+		if (child->kind == TEND_CHILD_DEQUEUE)
+			continue;
+		/* Of an earlier image: it finishes, and how many clients it has is not known. */
+		if (child->slot == CHILD_WITHOUT_SLOT)
+			s->leaving++;
+		else
+			s->active += board_clients_of(srv->board, child->slot);
+	}
+}
+
+static const char *
+why_unready(const struct tend_server *srv, const struct status *s)
+{
+	if (s->stopping)
+		return "the server is stopping";
+	if (srv->listener_count == 0)
+		return "nothing is listened to";
+	/* While workers are replaced those that leave serve still, and clients wait for the next. */
+	if ((srv->personality->traits & PERSONALITY_WORKERS) &&
+	    s->waiting + s->busy + s->leaving == 0)
+		return "no worker is there";
+	return NULL;
+}
+
+void
+status_take(struct tend_server *srv, struct status *into)
+{
+	enum ledger_count what;
+
+	*into = (struct status){
+		.uptime = clock_to_seconds(clock_now() - control_since(srv)),
+		.stopping = srv->stop != STOP_NOT,
+		.accepted = tend_server_served(srv),
+	};
+	if (srv->master != NULL)
+		count_children(srv, into);
+	if (srv->personality->servers != NULL)
+		into->most = srv->personality->servers(srv);
+	for (what = 0; srv->ledger != NULL && what < LEDGER_COUNTS; what++)
+		into->counts[what] = ledger_sum(srv->ledger, what);
+	count_refused(srv, into);
+	into->unready = why_unready(srv, into);
+}
+
+static const char *
+kind_of(const struct child *child)
+{
+	static const char *const kinds[] = {
+		[TEND_CHILD_FORK] = "child",
+		[TEND_CHILD_WORKER] = "worker",
+		[TEND_CHILD_DEQUEUE] = "dequeue",
+	};
+
+	return kinds[child->kind];
+}
+
+static const char *
+state_name(enum slot_state state)
+{
+	static const char *const names[] = {
+		[SLOT_FREE] = "unknown",
+		[SLOT_WAITING] = "waiting",
+		[SLOT_BUSY] = "busy",
+		[SLOT_DEQUEUE] = "busy",
+		[SLOT_STATES] = "unknown",
+	};
+
+	return names[state];
+}
+
+static const char *
+state_of(struct tend_server *srv, const struct child *child)
+{
+	if (child->leaving || child->slot == CHILD_WITHOUT_SLOT)
+		return "leaving";
+	return state_name(board_state(srv->board, child->slot));
+}
+
+static double
+seconds_since(int64_t then)
+{
+	int64_t now = clock_now();
+
+	/* The board's clock is coarse, and a child that ran wild may have written anything there. */
+	return then > 0 && then < now ? clock_to_seconds(now - then) : 0;
+}
+
+static void
+unpack(const struct ledger_client *c, char into[ADDR_TEXT_MAX])
+{
+	struct addr a = { .length = sizeof(a.u) };
+
+	a.u.any.sa_family = c->family;
+	if (c->family == AF_INET)
+		memcpy(&a.u.v4.sin_addr, c->address, sizeof(a.u.v4.sin_addr));
+	else if (c->family == AF_INET6)
+		memcpy(&a.u.v6.sin6_addr, c->address, sizeof(a.u.v6.sin6_addr));
+	else
+		a.length = offsetof(struct sockaddr_un, sun_path);
+	addr_set_port(&a, c->port);
+	addr_text(&a, into);
+}
+
+bool
+status_child(struct tend_server *srv, size_t i, struct status_child *into)
+{
+	struct ledger_client client;
+	const struct child *child;
+
+	if (srv->master == NULL || i >= srv->master->children.count)
+		return false;
+	child = &srv->master->children.list[i];
+	*into = (struct status_child){
+		.pid = child->pid,
+		.kind = kind_of(child),
+		.state = state_of(srv, child),
+		.age = seconds_since(child->started),
+	};
+	/* Of an earlier image no more is known; its age counts from the restart. */
+	if (child->slot == CHILD_WITHOUT_SLOT)
+		return true;
+	into->since = seconds_since(board_since(srv->board, child->slot));
+	into->clients = board_clients_of(srv->board, child->slot);
+	into->served = board_served_by(srv->board, child->slot);
+	if (into->clients > 0 && srv->ledger != NULL &&
+	    ledger_client(srv->ledger, child->slot, &client))
+		unpack(&client, into->client);
+	return true;
+}
+
+/* ---- telling them ---- */
+
+static void
+tell_server(struct report *rep, struct tend_server *srv, const struct status *s)
+{
+	report_text(rep, "server", srv->name);
+	report_text(rep, "version", TEND_VERSION);
+	report_number(rep, "pid", (uint64_t)getpid());
+	report_text(rep, "server_type", srv->personality->name);
+	report_text(rep, "state", s->stopping ? "stopping" : "serving");
+	report_answer(rep, "ready", "unready", s->unready);
+	report_seconds(rep, "uptime", s->uptime);
+	report_number(rep, "log_level", (uint64_t)logger_level(&srv->log));
+}
+
+static void
+tell_endpoints(struct report *rep, const struct tend_server *srv)
+{
+	size_t i;
+
+	report_list(rep, "endpoints");
+	for (i = 0; i < srv->listener_count; i++) {
+		const struct listener *l = &srv->listeners[i];
+
+		report_record(rep, "endpoint");
+		report_text(rep, "proto", l->proto);
+		report_text(rep, "host", l->transport->traits & TRANSPORT_LOCAL ? NULL : l->host);
+		report_text(rep, "service", l->service);
+		report_record_end(rep);
+	}
+	report_list_end(rep);
+}
+
+static void
+tell_figures(struct report *rep, const struct status *s)
+{
+	enum ledger_count what;
+	enum tend_refusal why;
+	char name[64];
+
+	report_number(rep, "max_servers", s->most);
+	report_number(rep, "waiting", s->waiting);
+	report_number(rep, "busy", s->busy);
+	report_number(rep, "leaving", s->leaving);
+	report_number(rep, "dequeue", s->dequeue);
+	report_number(rep, "accepted", s->accepted);
+	report_number(rep, "active", s->active);
+	for (what = 0; what < LEDGER_COUNTS; what++)
+		report_number(rep, status_count_name(what), s->counts[what]);
+	for (why = TEND_REFUSAL_NONE + 1; why < TEND_REFUSALS; why++) {
+		snprintf(name, sizeof(name), "refused_%s", status_refusal_name(why));
+		report_number(rep, name, s->refused[why]);
+	}
+}
+
+static void
+tell_children(struct report *rep, struct tend_server *srv)
+{
+	struct status_child c;
+	size_t i;
+
+	report_list(rep, "children");
+	for (i = 0; status_child(srv, i, &c); i++) {
+		report_record(rep, "child");
+		report_number(rep, "pid", (uint64_t)c.pid);
+		report_text(rep, "kind", c.kind);
+		report_text(rep, "state", c.state);
+		report_seconds(rep, "age", c.age);
+		report_seconds(rep, "since", c.since);
+		report_number(rep, "clients", c.clients);
+		report_number(rep, "served", c.served);
+		report_text(rep, "client", c.client[0] != '\0' ? c.client : NULL);
+		report_record_end(rep);
+	}
+	report_list_end(rep);
+}
+
+int
+status_tell(struct tend_server *srv, struct buf *into, bool json)
+{
+	struct report rep;
+	struct status s;
+
+	status_take(srv, &s);
+	report_begin(&rep, into, json);
+	tell_server(&rep, srv, &s);
+	tell_endpoints(&rep, srv);
+	tell_figures(&rep, &s);
+	tell_children(&rep, srv);
+	return report_end(&rep);
+}
