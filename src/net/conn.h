@@ -12,6 +12,7 @@
 #define TEND_NET_CONN_H
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <tend/conn.h>
@@ -30,6 +31,11 @@ struct conn_limits {
 	int64_t linger;
 	size_t  max_line;   /* bytes */
 	size_t  max_output; /* bytes that may be queued where nobody waits; 0: no limit */
+};
+
+/* Bytes through transports, in memory that others may look at. */
+struct conn_traffic {
+	_Atomic uint64_t received, sent;
 };
 
 /*
@@ -96,9 +102,19 @@ struct conn_mood {
 	   connection lingers itself. */
 	void (*drain)(void *data, int fd);
 
-	/* Bytes through the transports of its connections; whoever reports them sets them to 0. */
-	uint64_t received, sent;
+	/* For who looks on from outside; NULL: nobody does. Bytes that its connections move... */
+	struct conn_traffic *traffic;
+	/* ...and where its one client is shown (struct shown; this layer does not look inside). */
+	void                *shown;
 };
+
+/* A word has one writer, so that an addition costs what it would cost elsewhere. */
+static inline void
+conn_traffic_add(_Atomic uint64_t *word, size_t n)
+{
+	atomic_store_explicit(word, atomic_load_explicit(word, memory_order_relaxed) + n,
+	    memory_order_relaxed);
+}
 
 /* Its interrupt_fd is readable: empties it. True when nobody need be asked what that means. */
 bool conn_interrupted(const struct conn_mood *mood);

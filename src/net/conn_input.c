@@ -160,7 +160,8 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 		c->read_want = POLLIN;
 		if (n > 0) {
 			c->heard = true;
-			c->mood->received += (size_t)n;
+			if (c->mood->traffic != NULL)
+				conn_traffic_add(&c->mood->traffic->received, (size_t)n);
 			c->received += (uint32_t)n;
 			c->drained = has_drained(c, (size_t)n, size);
 			return n;

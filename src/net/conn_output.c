@@ -139,14 +139,14 @@ send_all(struct tend_conn *c, const char **data, size_t *size)
 		                                                          : send_once(c, data, size);
 		int r;
 
+		if (n > 0 && c->mood->traffic != NULL)
+			conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
 		if (n == -EAGAIN)
 			r = wait_to_send(c, c->want);
 		else if (n < 0)
 			return (int)n;
 		else
 			r = conn_unsent(c) + *size > 0 ? share(c, n) : 0;
-		if (n > 0)
-			c->mood->sent += (size_t)n;
 		if (r < 0)
 			return r;
 		if (c->broken != 0)

@@ -1,25 +1,15 @@
-/*
- * Memory order is relaxed but for the client that is shown: each counter is a report of its own.
- */
+/* Memory order is relaxed: each counter is a report of its own. */
 #include "process/ledger.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
-/* A reader gives up when the writer is in its way so often: it may have been killed there. */
-#define TRIES 16
-
-/* A client's address in three words, behind a count that is odd while they are being written. */
-struct shown {
-	_Atomic uint32_t sequence;
-	_Atomic uint32_t where;
-	_Atomic uint64_t address[2];
-};
+#include "net/conn.h"
 
 struct page {
 	_Alignas(64) struct shown client;
+	struct conn_traffic traffic;
 	_Atomic uint64_t counts[LEDGER_COUNTS];
 	_Atomic uint64_t took[LEDGER_TOOK];
 	_Atomic uint64_t microseconds;
@@ -73,9 +63,9 @@ ledger_free(struct ledger *l)
 }
 
 void
-ledger_add(struct ledger *l, unsigned page, enum ledger_count what, uint64_t n)
+ledger_count(struct ledger *l, unsigned page, enum ledger_count what)
 {
-	ADD(l->shared->pages[page].counts[what], n);
+	ADD(l->shared->pages[page].counts[what], 1);
 }
 
 /* The bucket of a time; the first has all that is too short for it. */
@@ -99,28 +89,16 @@ ledger_took(struct ledger *l, unsigned page, int64_t ns)
 	ADD(p->microseconds, microseconds);
 }
 
-void
-ledger_show(struct ledger *l, unsigned page, const struct ledger_client *client)
+struct shown *
+ledger_shown(struct ledger *l, unsigned page)
 {
-	static const struct ledger_client nobody;
-	struct shown *s = &l->shared->pages[page].client;
-	/* One before it that was killed in the middle has left an odd number. */
-	uint32_t before = GET(s->sequence) & ~UINT32_C(1);
-	uint64_t address[2];
+	return &l->shared->pages[page].client;
+}
 
-	if (client == NULL) {
-		client = &nobody;
-		/* Nothing but the family says that there is none. */
-		if (GET(s->where) == 0)
-			return;
-	}
-	memcpy(address, client->address, sizeof(address));
-	SET(s->sequence, before + 1);
-	atomic_thread_fence(memory_order_release);
-	SET(s->where, (uint32_t)client->family << 16 | client->port);
-	SET(s->address[0], address[0]);
-	SET(s->address[1], address[1]);
-	atomic_store_explicit(&s->sequence, before + 2, memory_order_release);
+struct conn_traffic *
+ledger_traffic(struct ledger *l, unsigned page)
+{
+	return &l->shared->pages[page].traffic;
 }
 
 uint64_t
@@ -134,33 +112,15 @@ ledger_sum(const struct ledger *l, enum ledger_count what)
 	return sum;
 }
 
-/* One look; false when it was written meanwhile. */
-static bool
-look(const struct shown *s, uint32_t *where, uint64_t address[2])
+void
+ledger_add_traffic(const struct ledger *l, uint64_t *received, uint64_t *sent)
 {
-	uint32_t before = atomic_load_explicit(&s->sequence, memory_order_acquire);
+	unsigned i;
 
-	*where = GET(s->where);
-	address[0] = GET(s->address[0]);
-	address[1] = GET(s->address[1]);
-	atomic_thread_fence(memory_order_acquire);
-	return (before & 1) == 0 && GET(s->sequence) == before;
-}
-
-bool
-ledger_client(const struct ledger *l, unsigned page, struct ledger_client *into)
-{
-	uint64_t address[2];
-	uint32_t where;
-	int tries = TRIES;
-
-	while (!look(&l->shared->pages[page].client, &where, address))
-		if (--tries == 0)
-			return false;
-	into->family = (uint16_t)(where >> 16);
-	into->port = (uint16_t)where;
-	memcpy(into->address, address, sizeof(address));
-	return into->family != 0;
+	for (i = 0; i < l->pages; i++) {
+		*received += GET(l->shared->pages[i].traffic.received);
+		*sent += GET(l->shared->pages[i].traffic.sent);
+	}
 }
 
 void

@@ -16,14 +16,16 @@
 
 #include <tend/base.h>
 
+#include "process/shown.h"
+
+struct conn_traffic;
+
 enum ledger_count {
 	LEDGER_DENIED_RULES,   /* by allow, deny, cidr_allow, cidr_deny */
 	LEDGER_DENIED_SERVICE, /* by the hook `allow` */
 	LEDGER_HANDSHAKE_FAILED,
 	LEDGER_TIMED_OUT,      /* connections that met one of their deadlines */
 	LEDGER_ACCEPT_ERRORS,
-	LEDGER_RECEIVED,       /* bytes */
-	LEDGER_SENT,
 	LEDGER_COUNTS,
 };
 
@@ -31,13 +33,6 @@ enum ledger_count {
    less than half of it; the last one has the rest. */
 #define LEDGER_FIRST 6
 #define LEDGER_TOOK 22
-
-/* A client's address, packed: what a reader shows of it. */
-struct ledger_client {
-	uint16_t family; /* AF_INET, AF_INET6, AF_UNIX; 0: none is shown */
-	uint16_t port;
-	uint8_t  address[16]; /* an IPv4 address in the first four */
-};
 
 struct ledger;
 
@@ -47,15 +42,17 @@ int  ledger_new(struct ledger **into, unsigned pages);
 void ledger_free(struct ledger *l);
 
 /* The owner of the page. */
-void ledger_add(struct ledger *l, unsigned page, enum ledger_count what, uint64_t n);
+void ledger_count(struct ledger *l, unsigned page, enum ledger_count what);
 void ledger_took(struct ledger *l, unsigned page, int64_t ns);
-/* Shows a client, or, with NULL, none. One at a time: who serves many shows none of them. */
-void ledger_show(struct ledger *l, unsigned page, const struct ledger_client *client);
+/* Where it shows its client. One at a time: who serves many shows none of them. */
+struct shown *ledger_shown(struct ledger *l, unsigned page);
+/* Where its one thread counts the bytes of its connections. */
+struct conn_traffic *ledger_traffic(struct ledger *l, unsigned page);
 
 /* Anybody. */
 uint64_t ledger_sum(const struct ledger *l, enum ledger_count what);
-/* False: none is shown, or it is just being written. Never half of one and half of another. */
-bool     ledger_client(const struct ledger *l, unsigned page, struct ledger_client *into);
+/* Adds what all pages have. */
+void     ledger_add_traffic(const struct ledger *l, uint64_t *received, uint64_t *sent);
 
 struct ledger_times {
 	uint64_t took[LEDGER_TOOK];

@@ -110,9 +110,9 @@ child_become_worker(struct tend_server *srv, const struct birth *birth)
 	give_up(srv, birth->kind, birth->channel[0]);
 	srv->lifeline = srv->master->lifeline[0];
 	srv->parent_channel = birth->channel[1];
-	serve_open_mood(srv, false);
 	srv->birth = birth;
 	srv->ledger_page = birth->slot;
+	serve_open_mood(srv, false);
 	/* One that is to hear of signals hears nothing before it can: a request for a fresh log would
 	   kill it (NS-SIG-20). */
 	if (!child_hears_signals(srv, birth->kind))

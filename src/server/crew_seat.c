@@ -15,6 +15,7 @@
 #include "log/line.h"
 #include "net/plain.h"
 #include "server/limits.h"
+#include "server/status.h"
 
 static bool strange;
 static _Thread_local struct crew_seat *mine;
@@ -191,6 +192,7 @@ crew_seat_open(struct crew_seat *s, struct crew *crew, unsigned lane)
 		.closing = let_go,
 		.drain = hand_over,
 	};
+	status_open_thread(srv, &s->seat.mood, lane);
 }
 
 void
@@ -223,8 +225,12 @@ static void
 in_the_child(void)
 {
 	strange = true;
-	if (mine != NULL)
-		mine->seat.conn.place = 0;
+	if (mine == NULL)
+		return;
+	mine->seat.conn.place = 0;
+	mine->seat.mood.traffic = NULL;
+	mine->seat.mood.shown = NULL;
+	mine->crew->srv->ledger = NULL;
 }
 
 static void

@@ -303,6 +303,7 @@ open_mood(struct crowd *crowd)
 	crowd->mood.mood.server = srv;
 	crowd->mood.mood.data = srv;
 	crowd->mood.mood.drain = drain;
+	status_open_mood(srv, &crowd->mood.mood, false);
 	return r;
 }
 

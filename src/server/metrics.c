@@ -103,10 +103,10 @@ about_connections(const struct status *s, struct buf *into)
 		r = counter(into, "tend_connections_timed_out", NULL, n[LEDGER_TIMED_OUT],
 		    "Connections that met one of their deadlines.");
 	if (r == 0)
-		r = counter(into, "tend_received_bytes", "bytes", n[LEDGER_RECEIVED],
+		r = counter(into, "tend_received_bytes", "bytes", s->received,
 		    "Read from clients through connections.");
 	if (r == 0)
-		r = counter(into, "tend_sent_bytes", "bytes", n[LEDGER_SENT],
+		r = counter(into, "tend_sent_bytes", "bytes", s->sent,
 		    "Sent to clients through connections.");
 	return r == 0 ? counter(into, "tend_accept_errors", NULL, n[LEDGER_ACCEPT_ERRORS],
 	                    "Failures of accept, mostly for want of descriptors.")

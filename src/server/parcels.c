@@ -15,6 +15,7 @@
 #include "net/parcel.h"
 #include "server/limits.h"
 #include "server/serve.h"
+#include "server/status.h"
 
 struct port {
 	struct parcels        *parcels;
@@ -408,6 +409,7 @@ open_moods(struct parcels *all)
 		.interrupt_fd = -1,
 		.lifeline_fd = -1,
 	};
+	status_open_mood(srv, &all->mood, false);
 	evented_mood_init_fiber(&all->fiber_mood, all->owner.conns, all->owner.fibers);
 	all->fiber_mood.closed = fiber_closed;
 	all->wait = all->fiber_mood.mood.wait;
@@ -417,6 +419,7 @@ open_moods(struct parcels *all)
 	all->fiber_mood.mood.limits = &srv->limits;
 	all->fiber_mood.mood.server = srv;
 	all->fiber_mood.mood.data = srv;
+	status_open_mood(srv, &all->fiber_mood.mood, false);
 }
 
 bool

@@ -141,7 +141,7 @@ count_end(struct tend_server *srv, const struct child *child, int status)
 		ends->order++;
 	/* One that was killed left its client there, for the next to have the slot. */
 	if (srv->ledger != NULL && child->slot != CHILD_WITHOUT_SLOT)
-		ledger_show(srv->ledger, child->slot, NULL);
+		shown_put(ledger_shown(srv->ledger, child->slot), NULL);
 }
 
 /* Strikes it from every list. */

@@ -236,6 +236,7 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 		.closing = let_go,
 		.drain = srv->drains != NULL ? drain : NULL,
 	};
+	status_open_mood(srv, &srv->seat.mood, true);
 }
 
 /* ---- the steps ---- */
@@ -391,7 +392,8 @@ serve_datagram(struct tend_server *srv, struct tend_conn *c, const void *data, s
 	lookup_peer(srv, c);
 	allowed = serve_admit(srv, c);
 	if (allowed && srv->hooks->datagram != NULL) {
-		c->mood->received += size;
+		if (c->mood->traffic != NULL)
+			conn_traffic_add(&c->mood->traffic->received, size);
 		srv->hooks->datagram(c, data, size);
 	} else if (allowed) {
 		srv->hooks->process(c);
@@ -424,7 +426,10 @@ meet(struct tend_server *srv, struct seat *seat, int fd, const struct listener *
 		.server = srv,
 		.interrupt_fd = -1,
 		.lifeline_fd = -1,
+		.traffic = seat->mood.traffic,
 	};
+	if (seat->mood.traffic == NULL)
+		status_open_mood(srv, &seat->mood, false);
 	conn_open(&seat->conn, fd, from, peer, &seat->mood);
 	seat->conn.refusal = (uint8_t)why;
 	if (srv->policy.accepted_in_parent)

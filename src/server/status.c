@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "base/clock.h"
+#include "server/child.h"
 
 int
 status_open(struct tend_server *srv, unsigned slots)
@@ -26,14 +27,16 @@ void
 status_close(struct tend_server *srv)
 {
 	srv->log.live_level = NULL;
+	srv->seat.mood.traffic = NULL;
+	srv->seat.mood.shown = NULL;
 	ledger_free(srv->ledger);
 	srv->ledger = NULL;
 }
 
-static struct ledger_client
+static struct shown_client
 pack(const struct tend_conn *c)
 {
-	struct ledger_client client = { .family = AF_UNIX };
+	struct shown_client client = { .family = AF_UNIX };
 
 	if (c->peer.length == 0)
 		return client;
@@ -48,51 +51,45 @@ pack(const struct tend_conn *c)
 	return client;
 }
 
-/* Whoever serves several at once has others than the one seat of a process. */
-static bool
-is_only_client(const struct tend_server *srv, const struct tend_conn *c)
+void
+status_note_mood(struct tend_server *srv, struct conn_mood *mood, bool one_client)
 {
-	return c == &srv->seat.conn;
+	mood->traffic = ledger_traffic(srv->ledger, srv->ledger_page);
+	mood->shown = one_client ? ledger_shown(srv->ledger, srv->ledger_page) : NULL;
+}
+
+void
+status_open_thread(struct tend_server *srv, struct conn_mood *mood, unsigned lane)
+{
+	if (srv->ledger == NULL)
+		return;
+	mood->traffic = lanes_traffic(srv->lanes, srv->birth->slot, lane);
+	mood->shown = lanes_shown(srv->lanes, srv->birth->slot, lane);
 }
 
 int64_t
-status_serving(struct tend_server *srv, const struct tend_conn *c)
+status_note_serving(struct tend_server *srv, const struct tend_conn *c)
 {
-	if (srv->ledger == NULL)
-		return 0;
-	if (is_only_client(srv, c)) {
-		struct ledger_client client = pack(c);
+	if (c->mood->shown != NULL) {
+		struct shown_client client = pack(c);
 
-		ledger_show(srv->ledger, srv->ledger_page, &client);
+		shown_put(c->mood->shown, &client);
 	}
 	return srv->settings.value.metrics != NULL ? clock_now() : 0;
 }
 
-static void
-add_up(struct tend_server *srv, enum ledger_count what, uint64_t *n)
-{
-	if (*n > 0)
-		ledger_add(srv->ledger, srv->ledger_page, what, *n);
-	*n = 0;
-}
-
 void
-status_took(struct tend_server *srv, int64_t began)
+status_note_took(struct tend_server *srv, int64_t began)
 {
 	if (began != 0)
 		ledger_took(srv->ledger, srv->ledger_page, clock_now() - began);
 }
 
-/* The counts are those of all connections that share a mood: sooner or later each is put down. */
 void
-status_closed(struct tend_server *srv, struct tend_conn *c)
+status_note_closed(struct tend_server *srv, struct tend_conn *c)
 {
-	if (srv->ledger == NULL)
-		return;
-	add_up(srv, LEDGER_RECEIVED, &c->mood->received);
-	add_up(srv, LEDGER_SENT, &c->mood->sent);
 	if (c->timed_out)
 		status_count(srv, LEDGER_TIMED_OUT);
-	if (is_only_client(srv, c))
-		ledger_show(srv->ledger, srv->ledger_page, NULL);
+	if (c->mood->shown != NULL)
+		shown_put(c->mood->shown, NULL);
 }

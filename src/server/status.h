@@ -18,21 +18,57 @@
 int  status_open(struct tend_server *srv, unsigned slots);
 void status_close(struct tend_server *srv);
 
+/* The insides of what follows, for when there is a ledger. */
+void    status_note_mood(struct tend_server *srv, struct conn_mood *mood, bool one_client);
+int64_t status_note_serving(struct tend_server *srv, const struct tend_conn *c);
+void    status_note_took(struct tend_server *srv, int64_t began);
+void    status_note_closed(struct tend_server *srv, struct tend_conn *c);
+
 static inline void
 status_count(struct tend_server *srv, enum ledger_count what)
 {
 	if (srv->ledger != NULL)
-		ledger_add(srv->ledger, srv->ledger_page, what, 1);
+		ledger_count(srv->ledger, srv->ledger_page, what);
 }
 
 /*
- * A handler begins with its client, which is shown where a process has one at a time. Returns when,
- * or 0 where nobody measures; status_took() wants it back when the connection is closed.
+ * Connections of this mood are looked at: their bytes are counted as they pass, in the page of this
+ * process, and whoever has one client at a time shows it there...
  */
-int64_t status_serving(struct tend_server *srv, const struct tend_conn *c);
-void    status_took(struct tend_server *srv, int64_t began);
-/* A connection is closed, and not yet released: what it has sent and received is put down. */
-void    status_closed(struct tend_server *srv, struct tend_conn *c);
+static inline void
+status_open_mood(struct tend_server *srv, struct conn_mood *mood, bool one_client)
+{
+	if (srv->ledger != NULL)
+		status_note_mood(srv, mood, one_client);
+}
+
+/* ...or all of that in the lane of a thread. */
+void status_open_thread(struct tend_server *srv, struct conn_mood *mood, unsigned lane);
+
+/*
+ * A client begins, and is shown if its mood does that. Returns when, or 0 where nobody measures;
+ * status_took() wants it back when the connection is closed.
+ */
+static inline int64_t
+status_serving(struct tend_server *srv, const struct tend_conn *c)
+{
+	return srv->ledger != NULL ? status_note_serving(srv, c) : 0;
+}
+
+static inline void
+status_took(struct tend_server *srv, int64_t began)
+{
+	if (srv->ledger != NULL)
+		status_note_took(srv, began);
+}
+
+/* A connection is closed, and not yet released. */
+static inline void
+status_closed(struct tend_server *srv, struct tend_conn *c)
+{
+	if (srv->ledger != NULL)
+		status_note_closed(srv, c);
+}
 
 /* ---- what is told ---- */
 
@@ -45,6 +81,7 @@ struct status {
 	uint64_t    accepted;
 	uint64_t    active;  /* clients that are being served */
 	uint64_t    counts[LEDGER_COUNTS];
+	uint64_t    received, sent; /* bytes */
 	uint64_t    refused[TEND_REFUSALS]; /* by a limit */
 };
 

@@ -21,8 +21,6 @@ status_count_name(enum ledger_count what)
 		[LEDGER_HANDSHAKE_FAILED] = "handshake_failed",
 		[LEDGER_TIMED_OUT] = "timed_out",
 		[LEDGER_ACCEPT_ERRORS] = "accept_errors",
-		[LEDGER_RECEIVED] = "bytes_received",
-		[LEDGER_SENT] = "bytes_sent",
 	};
 
 	return names[what];
@@ -107,6 +105,10 @@ status_take(struct tend_server *srv, struct status *into)
 		into->most = srv->personality->servers(srv);
 	for (what = 0; srv->ledger != NULL && what < LEDGER_COUNTS; what++)
 		into->counts[what] = ledger_sum(srv->ledger, what);
+	if (srv->ledger != NULL)
+		ledger_add_traffic(srv->ledger, &into->received, &into->sent);
+	if (srv->lanes != NULL)
+		lanes_add_traffic(srv->lanes, &into->received, &into->sent);
 	count_refused(srv, into);
 	into->unready = why_unready(srv, into);
 }
@@ -155,7 +157,7 @@ seconds_since(int64_t then)
 }
 
 static void
-unpack(const struct ledger_client *c, char into[ADDR_TEXT_MAX])
+unpack(const struct shown_client *c, char into[ADDR_TEXT_MAX])
 {
 	struct addr a = { .length = sizeof(a.u) };
 
@@ -170,10 +172,18 @@ unpack(const struct ledger_client *c, char into[ADDR_TEXT_MAX])
 	addr_text(&a, into);
 }
 
+static void
+name_client(const struct shown *s, char into[ADDR_TEXT_MAX])
+{
+	struct shown_client client;
+
+	if (shown_get(s, &client))
+		unpack(&client, into);
+}
+
 bool
 status_child(struct tend_server *srv, size_t i, struct status_child *into)
 {
-	struct ledger_client client;
 	const struct child *child;
 
 	if (srv->master == NULL || i >= srv->master->children.count)
@@ -191,9 +201,8 @@ status_child(struct tend_server *srv, size_t i, struct status_child *into)
 	into->since = seconds_since(board_since(srv->board, child->slot));
 	into->clients = board_clients_of(srv->board, child->slot);
 	into->served = board_served_by(srv->board, child->slot);
-	if (into->clients > 0 && srv->ledger != NULL &&
-	    ledger_client(srv->ledger, child->slot, &client))
-		unpack(&client, into->client);
+	if (into->clients > 0 && srv->ledger != NULL)
+		name_client(ledger_shown(srv->ledger, child->slot), into->client);
 	return true;
 }
 
@@ -246,6 +255,8 @@ tell_figures(struct report *rep, const struct status *s)
 	report_number(rep, "active", s->active);
 	for (what = 0; what < LEDGER_COUNTS; what++)
 		report_number(rep, status_count_name(what), s->counts[what]);
+	report_number(rep, "bytes_received", s->received);
+	report_number(rep, "bytes_sent", s->sent);
 	for (why = TEND_REFUSAL_NONE + 1; why < TEND_REFUSALS; why++) {
 		snprintf(name, sizeof(name), "refused_%s", status_refusal_name(why));
 		report_number(rep, name, s->refused[why]);

@@ -5,13 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <signal.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "net/conn.h"
 #include "process/ledger.h"
 
 #define PAGES 4
@@ -43,75 +42,50 @@ what_children_count_adds_up_in_the_parent(void **state)
 
 	for (page = 0; page < PAGES; page++)
 		if (fork() == 0) {
-			ledger_add(l, page, LEDGER_SENT, 10 + page);
+			ledger_count(l, page, LEDGER_TIMED_OUT);
 			_exit(0);
 		}
 	for (page = 0; page < PAGES; page++)
 		assert_true(wait(&status) > 0 && status == 0);
-	assert_int_equal(ledger_sum(l, LEDGER_SENT), 10 + 11 + 12 + 13);
-	assert_int_equal(ledger_sum(l, LEDGER_RECEIVED), 0);
+	assert_int_equal(ledger_sum(l, LEDGER_TIMED_OUT), PAGES);
+	assert_int_equal(ledger_sum(l, LEDGER_DENIED_RULES), 0);
 	/* The next one to have the page goes on from there. */
-	ledger_add(l, 0, LEDGER_SENT, 1);
-	assert_int_equal(ledger_sum(l, LEDGER_SENT), 47);
+	ledger_count(l, 0, LEDGER_TIMED_OUT);
+	assert_int_equal(ledger_sum(l, LEDGER_TIMED_OUT), PAGES + 1);
 }
 
+/* Its one writer adds where the process that looks on reads; a client that stays is seen as well. */
 static void
-a_client_is_shown_until_it_is_gone(void **state)
+bytes_are_seen_while_they_are_counted(void **state)
 {
 	struct ledger *l = *state;
-	struct ledger_client shown, c = { .family = AF_INET6, .port = 4711 };
-
-	memcpy(c.address, "0123456789abcdef", 16);
-	assert_false(ledger_client(l, 1, &shown));
-	ledger_show(l, 1, &c);
-	assert_true(ledger_client(l, 1, &shown));
-	assert_memory_equal(&shown, &c, sizeof(c));
-	assert_false(ledger_client(l, 2, &shown));
-	ledger_show(l, 1, NULL);
-	assert_false(ledger_client(l, 1, &shown));
-}
-
-/* Writes clients whose bytes are all the same, for ever. */
-static void
-write_clients(struct ledger *l)
-{
-	struct ledger_client c = { .family = AF_INET };
-	unsigned i;
-
-	for (i = 0;; i++) {
-		memset(c.address, (int)(i & 0xff), sizeof(c.address));
-		c.port = (uint16_t)(i & 0xff);
-		ledger_show(l, 0, &c);
-	}
-}
-
-static void
-a_reader_never_sees_two_clients_in_one(void **state)
-{
-	struct ledger *l = *state;
-	int64_t until = clock_now() + CLOCK_SECOND / 5;
-	unsigned long seen = 0;
-	pid_t pid = fork();
+	uint64_t received = 0, sent = 0;
 	int status;
 
-	if (pid == 0)
-		write_clients(l);
-	while (clock_now() < until || seen == 0) {
-		struct ledger_client c;
-		size_t i;
-
-		if (!ledger_client(l, 0, &c))
-			continue;
-		seen++;
-		for (i = 0; i < sizeof(c.address); i++)
-			if (c.address[i] != c.port)
-				fail_msg("byte %zu is %u, the port %u", i, c.address[i], c.port);
+	if (fork() == 0) {
+		conn_traffic_add(&ledger_traffic(l, 1)->received, 10);
+		conn_traffic_add(&ledger_traffic(l, 1)->received, 1);
+		conn_traffic_add(&ledger_traffic(l, 1)->sent, 5);
+		_exit(0);
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	/* Killed wherever it was: a reader comes to an end, and the next owner writes over it. */
-	ledger_show(l, 0, &(struct ledger_client){ .family = AF_INET, .port = 7 });
-	assert_true(ledger_client(l, 0, &(struct ledger_client){ 0 }));
+	assert_true(wait(&status) > 0 && status == 0);
+	conn_traffic_add(&ledger_traffic(l, 3)->sent, UINT32_MAX);
+	ledger_add_traffic(l, &received, &sent);
+	assert_int_equal(received, 11);
+	assert_true(sent == UINT64_C(5) + UINT32_MAX);
+}
+
+static void
+each_page_shows_its_own_client(void **state)
+{
+	struct ledger *l = *state;
+	struct shown_client shown, c = { .family = AF_INET, .port = 4711 };
+
+	shown_put(ledger_shown(l, 1), &c);
+	assert_true(shown_get(ledger_shown(l, 1), &shown));
+	assert_int_equal(shown.port, 4711);
+	assert_false(shown_get(ledger_shown(l, 0), &shown));
+	assert_false(shown_get(ledger_shown(l, 2), &shown));
 }
 
 static void
@@ -158,8 +132,8 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(what_children_count_adds_up_in_the_parent),
-		TEST(a_client_is_shown_until_it_is_gone),
-		TEST(a_reader_never_sees_two_clients_in_one),
+		TEST(bytes_are_seen_while_they_are_counted),
+		TEST(each_page_shows_its_own_client),
 		TEST(times_are_in_the_bucket_that_fits),
 		TEST(the_level_is_nobodys_before_it_was_asked_for),
 	};

@@ -1,0 +1,111 @@
+"""What tend status, tend top and the metrics say agrees with what clients have counted and with
+/proc, however clients are served: by processes, by threads, or many of them on a loop (NS-PF-48)."""
+
+import time
+
+import pytest
+
+import pools
+import tend
+from looking import KINDS, echo, metrics, rows, shown, start_kind, start_watched, wait_status
+from tend import eventually
+
+COUNT = 'tend_connection_duration_seconds_count'
+MANY = [kind for kind in KINDS if kind.split()[0] in ('Multiplex', 'evented', 'Thread')]
+
+
+@pytest.fixture(params=KINDS)
+def watched(request, start, directory):
+    server = start_kind(start, directory, request.param, 'metrics', '0')
+    server.kind = request.param
+    return server
+
+
+def close(clients):
+    for client in clients:
+        client.close()
+
+
+def age(pid):
+    """Seconds since the process was forked."""
+    with open(f'/proc/{pid}/stat') as file:
+        began = int(file.read().rsplit(')', 1)[1].split()[19]) / tend.TICKS
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+
+
+# ---- with the load generator ----
+
+def test_storm_is_counted_once_and_to_the_byte(watched):
+    result = pools.storm(watched, connections=300, concurrency=5, line='storm')
+    s = wait_status(watched, lambda s: s['active'] == s['busy'] == 0, 'nobody is served')
+    assert s['accepted'] == result['connections'] == 300
+    assert s['bytes_received'] == s['bytes_sent'] == result['bytes'] == 300 * len('storm\n')
+    assert s['timed_out'] == s['denied_rules'] == s['refused_max_servers'] == 0
+    if watched.kind != 'Fork':
+        assert sum(child['served'] for child in s['children']) == 300
+    lines = shown(watched)
+    assert any(line.split()[1:5] == ['300', 'accepted,', '0', 'active,'] for line in lines)
+    assert any(line.split() == ['bytes', '1800', 'received,', '1800', 'sent'] for line in lines)
+    assert any(' 0 now, 300 accepted' in line for line in shown(watched, 'top'))
+
+
+@pytest.mark.parametrize('kind', MANY)
+def test_threads_and_loops_outlive_their_clients_and_so_do_counts(start, directory, kind):
+    """And those of workers that are gone."""
+    server = start_kind(start, directory, kind, 'max_requests', 20)
+    pools.storm(server, connections=200, concurrency=3)
+    s = wait_status(server, lambda s: s['active'] == 0, 'nobody is served')
+    assert s['accepted'] == 200 and s['bytes_sent'] == s['bytes_received'] == 1200
+
+
+# ---- clients that stay ----
+
+def test_clients_that_are_there_are_those_of_the_rows(watched):
+    clients = [echo(watched) for _ in range(3)]
+    s = wait_status(watched, lambda s: s['active'] == 3, 'three are served')
+    children = {child['pid']: child for child in s['children']}
+    assert sorted(children) == watched.children() and s['accepted'] == 3
+    assert sum(child['clients'] for child in s['children']) == 3
+    assert sum(child['served'] for child in s['children']) == 3
+    assert all((child['state'] == 'busy') == (child['clients'] > 0) for child in s['children'])
+    assert s['busy'] == sum(child['clients'] > 0 for child in s['children'])
+    for lines, column in ((shown(watched), 5), (shown(watched, 'top'), 4)):
+        assert {int(row[0]): int(row[column]) for row in rows(lines)} == \
+            {pid: child['clients'] for pid, child in children.items()}
+    close(clients)
+    s = wait_status(watched, lambda s: s['active'] == 0, 'nobody is served')
+    assert all(child['clients'] == 0 and child['client'] is None for child in s['children'])
+
+
+def test_ages_are_those_of_proc(watched):
+    with echo(watched):
+        s = wait_status(watched, lambda s: s['active'] == 1, 'one is served')
+        for child in s['children']:
+            lived = age(child['pid'])
+            assert lived - 2 * tend.SLOW < child['age'] <= lived + 0.1
+            assert 0 <= child['since'] <= child['age'] + 0.1
+
+
+def test_bytes_of_clients_that_stay_are_seen_at_once(watched):
+    """Not when some client leaves."""
+    with echo(watched, 'hello') as client, echo(watched, 'hello'):
+        # What is on its way to the client already may be counted a moment later.
+        s = wait_status(watched, lambda s: s['bytes_sent'] == 12, 'two lines have gone')
+        assert s['active'] == 2 and s['bytes_received'] == 12
+        client.send('x' * 100000)
+        client.recv_exactly(100000)
+        s = wait_status(watched, lambda s: s['bytes_sent'] == 100012, 'more has gone')
+        assert s['active'] == 2 and s['bytes_received'] == 100012
+
+
+def test_child_of_a_handler_counts_nothing(start, directory):
+    """It has come back from the handler; its parent tells of the client."""
+    server = start_watched(start, directory, 'Thread', 'metrics', '0',
+                           program=tend.find_program('threads'))
+    with server.client() as client:
+        client.send_line('return')
+        assert sorted(client.recv_line() for _ in range(2)) == ['child', 'parent 0']
+    wait_status(server, lambda s: s['active'] == 0, 'nobody is served')
+    values = metrics(server)
+    assert values[COUNT] == 1 and values['tend_received_bytes_total'] == len('return\n')
+    assert values['tend_sent_bytes_total'] == len('parent 0\n')
