@@ -2,6 +2,7 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,11 @@ static const struct {
 } texts[] = {
 	TEXT(server), TEXT(version), TEXT(server_type), TEXT(state), TEXT(ready),
 }, numbers[] = {
-	TEXT(max_servers), TEXT(waiting), TEXT(busy), TEXT(leaving), TEXT(dequeue), TEXT(accepted),
-	TEXT(active), TEXT(denied_rules), TEXT(denied_service), TEXT(handshake_failed),
-	TEXT(refused_max_servers), TEXT(refused_max_connections), TEXT(refused_max_per_source),
-	TEXT(refused_source_rate), TEXT(timed_out), TEXT(accept_errors), TEXT(bytes_received),
-	TEXT(bytes_sent),
+	TEXT(max_servers), TEXT(waiting), TEXT(busy), TEXT(leaving), TEXT(dequeue),
+	TEXT(threads_waiting), TEXT(threads_busy), TEXT(accepted), TEXT(active), TEXT(denied_rules),
+	TEXT(denied_service), TEXT(handshake_failed), TEXT(refused_max_servers),
+	TEXT(refused_max_connections), TEXT(refused_max_per_source), TEXT(refused_source_rate),
+	TEXT(timed_out), TEXT(accept_errors), TEXT(bytes_received), TEXT(bytes_sent),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -35,7 +36,7 @@ word(char **line)
 }
 
 static int
-take_child(struct snapshot *s, char *line)
+take_child(struct snapshot *s, char *line, bool is_thread)
 {
 	struct shown_child *c = realloc(s->children, (s->child_count + 1) * sizeof(*c));
 
@@ -43,8 +44,10 @@ take_child(struct snapshot *s, char *line)
 		return -ENOMEM;
 	s->children = c;
 	c += s->child_count++;
-	*c = (struct shown_child){ .pid = strtol(word(&line), NULL, 10) };
+	*c = (struct shown_child){ .pid = strtol(word(&line), NULL, 10), .thread = -1 };
 	c->kind = word(&line);
+	if (is_thread)
+		c->thread = (int)strtol(c->kind, NULL, 10);
 	c->state = word(&line);
 	c->age = strtod(word(&line), NULL);
 	c->since = strtod(word(&line), NULL);
@@ -86,8 +89,8 @@ snapshot_take(struct snapshot *s, char *text)
 	while (r == 0 && (line = strsep(&rest, "\n")) != NULL) {
 		char *key = word(&line);
 
-		if (strcmp(key, "child") == 0)
-			r = take_child(s, line);
+		if (strcmp(key, "child") == 0 || strcmp(key, "thread") == 0)
+			r = take_child(s, line, strcmp(key, "thread") == 0);
 		else
 			take_figure(s, key, line);
 	}
@@ -100,6 +103,12 @@ snapshot_done(struct snapshot *s)
 	free(s->children);
 	s->children = NULL;
 	s->child_count = 0;
+}
+
+int
+snapshot_rank(const struct shown_child *c)
+{
+	return strcmp(c->state, "busy") == 0 ? 0 : strcmp(c->state, "leaving") == 0 ? 1 : 2;
 }
 
 const char *

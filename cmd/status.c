@@ -2,18 +2,22 @@
 #include "ask.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "snapshot.h"
 
 static const char usage[] =
-	"usage: tend status --control PATH | --pid_file FILE | --conf_file FILE [--format text|json]\n";
+	"usage: tend status --control PATH | --pid_file FILE | --conf_file FILE [--format text|json]\n"
+	"                   [--threads NUMBER]\n";
 
 static char *format;
+static unsigned most_threads;
 
 static const struct tend_option options[] = {
 	{ "format", TEND_INTO(&format), .value = "text", .help = "text or json" },
+	{ "threads", TEND_INTO(&most_threads), .value = "20", .help = "busy threads to show, as text" },
 	TEND_END
 };
 
@@ -35,26 +39,61 @@ print_endpoint(const char *text)
 }
 
 static void
-print_children(const struct snapshot *s)
+print_row(const struct shown_child *c, const char *kind)
 {
 	char since[16], age[16];
-	size_t i;
 
-	if (s->child_count == 0)
-		return;
-	printf("\n%8s %-8s %-8s %8s %8s %8s %10s  %s\n", "PID", "KIND", "STATE", "SINCE", "AGE",
-	    "CLIENTS", "SERVED", "CLIENT");
-	for (i = 0; i < s->child_count; i++) {
-		const struct shown_child *c = &s->children[i];
-
-		printf("%8ld %-8s %-8s %8s %8s %8u %10llu  %s\n", c->pid, c->kind, c->state,
-		    duration_text(since, c->since), duration_text(age, c->age), c->clients, c->served,
-		    c->client);
-	}
+	printf("%8ld %-8s %-8s %8s %8s %8u %10llu  %s\n", c->pid, kind, c->state,
+	    duration_text(since, c->since), duration_text(age, c->age), c->clients, c->served, c->client);
 }
 
 static void
-print_text(const struct snapshot *s)
+print_children(const struct snapshot *s)
+{
+	size_t i;
+
+	printf("\n%8s %-8s %-8s %8s %8s %8s %10s  %s\n", "PID", "KIND", "STATE", "SINCE", "AGE",
+	    "CLIENTS", "SERVED", "CLIENT");
+	for (i = 0; i < s->child_count; i++)
+		if (s->children[i].thread < 0)
+			print_row(&s->children[i], s->children[i].kind);
+}
+
+/* Busy ones first, and of these who has been longest at it. */
+static int
+by_work(const void *a, const void *b)
+{
+	const struct shown_child *x = a, *y = b;
+	int x_rank = snapshot_rank(x), y_rank = snapshot_rank(y);
+
+	return x_rank != y_rank ? x_rank - y_rank : (x->since < y->since) - (x->since > y->since);
+}
+
+/* Only those that serve: there may be hundreds, and they are alike when they wait. */
+static void
+print_threads(struct snapshot *s)
+{
+	unsigned long long shown = 0;
+	size_t i;
+
+	qsort(s->children, s->child_count, sizeof(*s->children), by_work);
+	for (i = 0; i < s->child_count && shown < most_threads; i++) {
+		const struct shown_child *c = &s->children[i];
+		char number[16];
+
+		if (c->thread < 0 || c->clients == 0)
+			continue;
+		snprintf(number, sizeof(number), "#%d", c->thread);
+		print_row(c, number);
+		shown++;
+	}
+	if (s->threads_busy > shown)
+		printf("... and %llu more threads that are busy (--threads, or --format json)\n",
+		    s->threads_busy - shown);
+}
+
+static void
+print_text(struct snapshot *s)
 {
 	char uptime[16];
 	size_t i;
@@ -78,7 +117,12 @@ print_text(const struct snapshot *s)
 	if (s->max_servers > 0)
 		printf("; %llu may serve", s->max_servers);
 	putchar('\n');
-	print_children(s);
+	if (s->threads_busy + s->threads_waiting > 0)
+		printf("threads          %llu waiting, %llu busy\n", s->threads_waiting, s->threads_busy);
+	if (s->child_count > 0)
+		print_children(s);
+	if (s->threads_busy > 0)
+		print_threads(s);
 }
 
 static int

@@ -95,22 +95,22 @@ by_pid(const void *a, const void *b)
 {
 	const struct shown_child *x = a, *y = b;
 
-	return (x->pid > y->pid) - (x->pid < y->pid);
+	if (x->pid != y->pid)
+		return x->pid > y->pid ? 1 : -1;
+	return (x->thread > y->thread) - (x->thread < y->thread);
 }
 
-static int
-rank(const struct shown_child *c)
-{
-	return strcmp(c->state, "busy") == 0 ? 0 : strcmp(c->state, "leaving") == 0 ? 1 : 2;
-}
-
-/* Those that do something first; within them the order stays from frame to frame. */
+/* Threads behind children, and those that do something first; within them the order stays from frame
+   to frame. */
 static int
 by_state(const void *a, const void *b)
 {
 	const struct shown_child *x = a, *y = b;
+	int x_rank = snapshot_rank(x), y_rank = snapshot_rank(y);
 
-	return rank(x) != rank(y) ? rank(x) - rank(y) : by_pid(a, b);
+	if ((x->thread < 0) != (y->thread < 0))
+		return x->thread < 0 ? -1 : 1;
+	return x_rank != y_rank ? x_rank - y_rank : by_pid(a, b);
 }
 
 /* One that was not there before has served all it has since. A pid that stands for another child by
@@ -143,6 +143,8 @@ draw_head(const struct snapshot *s, const struct snapshot *then, double seconds)
 	    s->pid, s->state, duration_text(up, s->uptime), s->ready);
 	screen_line(screen, "children: %llu busy, %llu waiting, %llu leaving, %llu for the queue, "
 	    "%llu at most", s->busy, s->waiting, s->leaving, s->dequeue, s->max_servers);
+	if (s->threads_busy + s->threads_waiting > 0)
+		screen_line(screen, "threads:  %llu busy, %llu waiting", s->threads_busy, s->threads_waiting);
 	screen_line(screen, "clients:  %llu now, %llu accepted, %.1f/s; %llu timed out", s->active,
 	    s->accepted, rate(then->accepted, s->accepted, seconds), s->timed_out);
 	screen_line(screen, "refused:  %llu by limits, %llu by rules, %llu by the service, "
@@ -153,10 +155,22 @@ draw_head(const struct snapshot *s, const struct snapshot *then, double seconds)
 	    rate(then->bytes_sent, s->bytes_sent, seconds) / 1e3, s->accept_errors);
 }
 
+/* A thread shows its number where a child shows how many clients it has. */
+static void
+draw_row(const struct shown_child *c)
+{
+	char since[16], age[16], open[16];
+
+	snprintf(open, sizeof(open), "%s%u", c->thread < 0 ? "" : "#",
+	    c->thread < 0 ? c->clients : (unsigned)c->thread);
+	screen_line(&top.screen, "%7ld %-7s %7s %7s %4s %9llu %7.1f %s", c->pid,
+	    strcmp(c->kind, "dequeue") == 0 ? c->kind : c->state, duration_text(since, c->since),
+	    duration_text(age, c->age), open, c->served, c->rate, c->client);
+}
+
 static void
 draw_children(struct snapshot *s)
 {
-	char since[16], age[16];
 	size_t i;
 
 	screen_line(&top.screen, "%s", "");
@@ -165,17 +179,12 @@ draw_children(struct snapshot *s)
 	if (s->child_count > 0)
 		qsort(s->children, s->child_count, sizeof(*s->children), by_state);
 	for (i = 0; i < s->child_count; i++) {
-		const struct shown_child *c = &s->children[i];
-
 		/* The last row says how many have no room. */
 		if (screen_left(&top.screen) == 1 && i + 1 < s->child_count) {
 			screen_line(&top.screen, "... and %zu more", s->child_count - i);
 			return;
 		}
-		screen_line(&top.screen, "%7ld %-7s %7s %7s %4u %9llu %7.1f %s", c->pid,
-		    strcmp(c->kind, "dequeue") == 0 ? c->kind : c->state,
-		    duration_text(since, c->since), duration_text(age, c->age), c->clients, c->served,
-		    c->rate, c->client);
+		draw_row(&s->children[i]);
 	}
 }
 

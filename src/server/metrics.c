@@ -167,6 +167,21 @@ about_workers(struct tend_server *srv, const struct status *s, struct buf *into)
 	              : r;
 }
 
+/* Those of Thread, in all of its workers. */
+static int
+about_threads(struct tend_server *srv, const struct status *s, struct buf *into)
+{
+	int r;
+
+	if (srv->lanes == NULL)
+		return 0;
+	r = family(into, "tend_threads", "gauge", NULL, "Threads that serve, by what they do.");
+	return r == 0 ? buf_printf(into,
+	                    "tend_threads{state=\"waiting\"} %u\ntend_threads{state=\"busy\"} %u\n",
+	                    s->threads_waiting, s->threads_busy)
+	              : r;
+}
+
 /* ---- of this process, by the names that every exporter gives them ---- */
 
 static long
@@ -236,6 +251,8 @@ metrics_text(struct tend_server *srv, struct buf *into)
 		r = about_times(srv, into);
 	if (r == 0)
 		r = about_workers(srv, &s, into);
+	if (r == 0)
+		r = about_threads(srv, &s, into);
 	if (r == 0)
 		r = about_process(&s, into);
 	return r == 0 ? buf_append_text(into, "# EOF\n") : r;

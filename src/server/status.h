@@ -77,6 +77,7 @@ struct status {
 	bool        stopping;
 	const char *unready; /* why no client would be served now; NULL: it would */
 	unsigned    waiting, busy, leaving, dequeue; /* children */
+	unsigned    threads_waiting, threads_busy; /* of all of them */
 	unsigned    most;    /* that may serve; 0: this personality has no such number */
 	uint64_t    accepted;
 	uint64_t    active;  /* clients that are being served */
@@ -90,7 +91,7 @@ void status_take(struct tend_server *srv, struct status *into);
 /* One child as it is shown. */
 struct status_child {
 	pid_t       pid;
-	const char *kind;  /* "worker", "child", "dequeue" */
+	const char *kind;  /* "worker", "child", "dequeue"; NULL: it is a thread */
 	const char *state; /* "waiting", "busy", "leaving", "unknown" */
 	double      age, since; /* seconds: of its life, of its state */
 	uint32_t    clients;
@@ -100,6 +101,8 @@ struct status_child {
 
 /* Child `i`; false when there are not so many. Single shows itself as the only one. */
 bool status_child(struct tend_server *srv, size_t i, struct status_child *into);
+/* Of child `i`, which there is, the first thread from `*lane` on, and which that is. False: none. */
+bool status_thread(struct tend_server *srv, size_t i, unsigned *lane, struct status_child *into);
 
 /* Lines "key value ...", or the same as one line of JSON; tend(7) lists them. 0 or -ENOMEM. */
 int  status_tell(struct tend_server *srv, struct buf *into, bool json);

@@ -51,6 +51,26 @@ count_refused(struct tend_server *srv, struct status *s)
 	}
 }
 
+/* How many lanes there are to be looked at. */
+static unsigned
+lanes_of(const struct tend_server *srv, const struct child *child)
+{
+	return srv->lanes != NULL && child->slot != CHILD_WITHOUT_SLOT ? lanes_end_of_use(srv->lanes) : 0;
+}
+
+static void
+count_threads(struct tend_server *srv, const struct child *child, struct status *s)
+{
+	unsigned i, n = lanes_of(srv, child);
+
+	for (i = 0; i < n; i++) {
+		enum slot_state state = lanes_state(srv->lanes, child->slot, i);
+
+		s->threads_waiting += state == SLOT_WAITING;
+		s->threads_busy += state == SLOT_BUSY;
+	}
+}
+
 static void
 count_children(struct tend_server *srv, struct status *s)
 {
@@ -72,6 +92,7 @@ count_children(struct tend_server *srv, struct status *s)
 			s->leaving++;
 		else
 			s->active += board_clients_of(srv->board, child->slot);
+		count_threads(srv, child, s);
 	}
 }
 
@@ -206,6 +227,31 @@ status_child(struct tend_server *srv, size_t i, struct status_child *into)
 	return true;
 }
 
+bool
+status_thread(struct tend_server *srv, size_t i, unsigned *lane, struct status_child *into)
+{
+	const struct child *child = &srv->master->children.list[i];
+	unsigned slot = (unsigned)child->slot, n = lanes_of(srv, child);
+	enum slot_state state = SLOT_FREE;
+	struct lanes *lanes = srv->lanes;
+
+	while (*lane < n && (state = lanes_state(lanes, slot, *lane)) == SLOT_FREE)
+		++*lane;
+	if (state == SLOT_FREE)
+		return false;
+	*into = (struct status_child){
+		.pid = child->pid,
+		.state = state_name(state),
+		.age = seconds_since(lanes_born(lanes, slot, *lane)),
+		.since = seconds_since(lanes_since(lanes, slot, *lane)),
+		.clients = state == SLOT_BUSY,
+		.served = lanes_served(lanes, slot, *lane),
+	};
+	if (into->clients > 0)
+		name_client(lanes_shown(lanes, slot, *lane), into->client);
+	return true;
+}
+
 /* ---- telling them ---- */
 
 static void
@@ -251,6 +297,8 @@ tell_figures(struct report *rep, const struct status *s)
 	report_number(rep, "busy", s->busy);
 	report_number(rep, "leaving", s->leaving);
 	report_number(rep, "dequeue", s->dequeue);
+	report_number(rep, "threads_waiting", s->threads_waiting);
+	report_number(rep, "threads_busy", s->threads_busy);
 	report_number(rep, "accepted", s->accepted);
 	report_number(rep, "active", s->active);
 	for (what = 0; what < LEDGER_COUNTS; what++)
@@ -263,6 +311,25 @@ tell_figures(struct report *rep, const struct status *s)
 	}
 }
 
+/* A child with what kind it is, or a thread with its number. */
+static void
+tell_row(struct report *rep, const struct status_child *c, unsigned lane)
+{
+	report_record(rep, c->kind != NULL ? "child" : "thread");
+	report_number(rep, "pid", (uint64_t)c->pid);
+	if (c->kind != NULL)
+		report_text(rep, "kind", c->kind);
+	else
+		report_number(rep, "thread", lane);
+	report_text(rep, "state", c->state);
+	report_seconds(rep, "age", c->age);
+	report_seconds(rep, "since", c->since);
+	report_number(rep, "clients", c->clients);
+	report_number(rep, "served", c->served);
+	report_text(rep, "client", c->client[0] != '\0' ? c->client : NULL);
+	report_record_end(rep);
+}
+
 static void
 tell_children(struct report *rep, struct tend_server *srv)
 {
@@ -270,18 +337,22 @@ tell_children(struct report *rep, struct tend_server *srv)
 	size_t i;
 
 	report_list(rep, "children");
-	for (i = 0; status_child(srv, i, &c); i++) {
-		report_record(rep, "child");
-		report_number(rep, "pid", (uint64_t)c.pid);
-		report_text(rep, "kind", c.kind);
-		report_text(rep, "state", c.state);
-		report_seconds(rep, "age", c.age);
-		report_seconds(rep, "since", c.since);
-		report_number(rep, "clients", c.clients);
-		report_number(rep, "served", c.served);
-		report_text(rep, "client", c.client[0] != '\0' ? c.client : NULL);
-		report_record_end(rep);
-	}
+	for (i = 0; status_child(srv, i, &c); i++)
+		tell_row(rep, &c, 0);
+	report_list_end(rep);
+}
+
+static void
+tell_threads(struct report *rep, struct tend_server *srv)
+{
+	struct status_child t;
+	unsigned lane;
+	size_t i;
+
+	report_list(rep, "threads");
+	for (i = 0; srv->lanes != NULL && i < srv->master->children.count; i++)
+		for (lane = 0; status_thread(srv, i, &lane, &t); lane++)
+			tell_row(rep, &t, lane);
 	report_list_end(rep);
 }
 
@@ -297,5 +368,6 @@ status_tell(struct tend_server *srv, struct buf *into, bool json)
 	tell_endpoints(&rep, srv);
 	tell_figures(&rep, &s);
 	tell_children(&rep, srv);
+	tell_threads(&rep, srv);
 	return report_end(&rep);
 }

@@ -1,17 +1,20 @@
 """What tend status, tend top and the metrics say agrees with what clients have counted and with
 /proc, however clients are served: by processes, by threads, or many of them on a loop (NS-PF-48)."""
 
+import os
 import time
 
 import pytest
 
 import pools
 import tend
-from looking import KINDS, echo, metrics, rows, shown, start_kind, start_watched, wait_status
+from looking import (KINDS, Control, echo, metrics, rows, shown, start_kind, start_watched, status,
+                     wait_status)
 from tend import eventually
 
 COUNT = 'tend_connection_duration_seconds_count'
 MANY = [kind for kind in KINDS if kind.split()[0] in ('Multiplex', 'evented', 'Thread')]
+THREADS = ['Thread', 'Thread two']
 
 
 @pytest.fixture(params=KINDS)
@@ -19,6 +22,10 @@ def watched(request, start, directory):
     server = start_kind(start, directory, request.param, 'metrics', '0')
     server.kind = request.param
     return server
+
+
+def name(client):
+    return '%s:%d' % client.sock.getsockname()
 
 
 def close(clients):
@@ -70,7 +77,8 @@ def test_clients_that_are_there_are_those_of_the_rows(watched):
     assert all((child['state'] == 'busy') == (child['clients'] > 0) for child in s['children'])
     assert s['busy'] == sum(child['clients'] > 0 for child in s['children'])
     for lines, column in ((shown(watched), 5), (shown(watched, 'top'), 4)):
-        assert {int(row[0]): int(row[column]) for row in rows(lines)} == \
+        table = [row for row in rows(lines) if '#' not in row[1] + row[4]]
+        assert {int(row[0]): int(row[column]) for row in table} == \
             {pid: child['clients'] for pid, child in children.items()}
     close(clients)
     s = wait_status(watched, lambda s: s['active'] == 0, 'nobody is served')
@@ -105,7 +113,90 @@ def test_child_of_a_handler_counts_nothing(start, directory):
     with server.client() as client:
         client.send_line('return')
         assert sorted(client.recv_line() for _ in range(2)) == ['child', 'parent 0']
+        thread, = [t for t in status(server)['threads'] if t['state'] == 'busy']
+        assert thread['client'] == name(client)
     wait_status(server, lambda s: s['active'] == 0, 'nobody is served')
     values = metrics(server)
     assert values[COUNT] == 1 and values['tend_received_bytes_total'] == len('return\n')
     assert values['tend_sent_bytes_total'] == len('parent 0\n')
+
+
+# ---- threads ----
+
+@pytest.mark.parametrize('kind', THREADS)
+def test_each_thread_has_a_row(start, directory, kind):
+    server = start_kind(start, directory, kind)
+    clients = [echo(server) for _ in range(6)]
+    s = wait_status(server, lambda s: s['active'] == 6 and len(server.children()) ==
+                    len({t['pid'] for t in s['threads']}), 'six are served')
+    busy = [t for t in s['threads'] if t['state'] == 'busy']
+    assert len(busy) == s['threads_busy'] == 6
+    assert {t['client'] for t in busy} == {name(client) for client in clients}
+    assert {t['pid'] for t in s['threads']} == set(server.children())
+    for pid in server.children():
+        mine = [t for t in s['threads'] if t['pid'] == pid]
+        child, = [child for child in s['children'] if child['pid'] == pid]
+        assert sum(t['clients'] for t in mine) == child['clients']
+        assert sum(t['served'] for t in mine) == child['served']
+        assert all(t['age'] <= child['age'] + 0.1 and t['since'] <= t['age'] + 0.1 for t in mine)
+        assert len({t['thread'] for t in mine}) == len(mine)
+        # And the main thread, which serves nobody; a sanitizer may have one of its own.
+        eventually(lambda: len(os.listdir(f'/proc/{pid}/task')) - 1 - bool(tend.SANITIZED)
+                   <= len([t for t in status(server)['threads'] if t['pid'] == pid]))
+    values = metrics(server)
+    assert values['tend_threads{state="busy"}'] == 6
+    assert values['tend_threads{state="waiting"}'] >= 1
+    close(clients)
+    s = wait_status(server, lambda s: s['threads_busy'] == 0, 'nobody is served')
+    assert all(t['client'] is None for t in s['threads'])
+
+
+def test_thread_shows_how_long_it_has_had_its_client(start, directory):
+    server = start_kind(start, directory, 'Thread')
+    with echo(server) as first:
+        eventually(lambda: status(server)['threads'][0]['since'] > 0.3)
+        with echo(server) as second:
+            since = {t['client']: t['since'] for t in status(server)['threads']}
+            assert since[name(first)] > since[name(second)]
+            # Whoever has worked longest comes first.
+            told = [row[-1] for row in rows(shown(server)) if row[1].startswith('#')]
+            assert told == [name(first), name(second)]
+
+
+def test_hundreds_of_threads_leave_status_readable(start, directory):
+    """A table of busy ones as long as a screen, and how many there are besides; JSON has all."""
+    server = start_kind(start, directory, 'Thread', 'max_servers', 256)
+    clients = [server.client() for _ in range(256)]
+    for client in clients:
+        client.send_line('hello')
+    for client in clients:
+        client.recv_line()
+    s = wait_status(server, lambda s: s['active'] == 256, 'all are served')
+    assert len({t['client'] for t in s['threads'] if t['state'] == 'busy'}) == 256
+    lines = shown(server)
+    assert len([row for row in rows(lines) if row[1].startswith('#')]) == 20
+    assert lines[-1] == '... and 236 more threads that are busy (--threads, or --format json)'
+    assert any(line.split() == ['threads', '0', 'waiting,', '256', 'busy'] for line in lines)
+    assert len(rows(shown(server, 'status', '--threads', 256))) == 257
+    assert len(rows(shown(server, 'status', '--threads', 0))) == 1
+    assert len(rows(shown(server, 'top'))) == 257
+    close(clients)
+
+
+def test_threads_of_others_are_none(start, directory):
+    server = start_kind(start, directory, 'PreForkSimple')
+    s = status(server)
+    assert s['threads'] == [] and s['threads_busy'] == s['threads_waiting'] == 0
+    assert not any('threads' in line for line in shown(server) + shown(server, 'top'))
+    assert 'tend_threads{state="busy"}' not in metrics(server)
+
+
+def test_text_of_the_protocol_has_the_same_rows(start, directory):
+    """A line for each thread, with its number where a child has its kind."""
+    server = start_kind(start, directory, 'Thread')
+    with echo(server) as client, Control(server.control) as control:
+        lines = [line.split() for line in control.get('status')]
+        threads = [line for line in lines if line[0] == 'thread']
+        busy, = [line for line in threads if line[3] == 'busy']
+        assert busy[1] == str(server.children()[0]) and busy[2].isdigit()
+        assert busy[6:] == ['1', '1', name(client)]

@@ -103,9 +103,10 @@ def test_metrics_are_what_the_parser_expects(watched):
 
 
 @needs_parser
-def test_every_metric_is_in_the_manual(pool):
+@pytest.mark.parametrize('kind', ['PreForkSimple', 'Thread'])
+def test_every_metric_is_in_the_manual(start, directory, kind):
     manual = (tend.ROOT / 'doc' / 'tend.7.scd').read_text()
-    parsed = families(get(pool, '/metrics')[2])[1]
+    parsed = families(get(watch(start, directory, kind), '/metrics')[2])[1]
     names = {samples[0][0] if kind != 'histogram' else name
              for name, kind, _, _, samples in parsed}
     assert len(names) > 15

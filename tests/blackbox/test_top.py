@@ -16,7 +16,7 @@ import pytest
 
 import pools
 import tend
-from looking import echo, start_watched, status, wait_status
+from looking import echo, rows, start_kind, start_watched, status, wait_status
 from tend import EX_UNAVAILABLE, eventually
 
 ENTER, LEAVE = '\x1b[?1049h', '\x1b[?1049l'
@@ -115,17 +115,23 @@ def test_screen_agrees_with_status_and_proc(pool):
         assert screen.end(key=b'q') == 0 and screen.is_as_before()
 
 
-def test_rates_are_those_of_the_load(start, directory):
-    """All that comes between two frames is in a rate; the sum of the children's is the server's."""
-    pool = start_watched(start, directory, 'PreForkSimple', 'max_requests', 0)
-    with Terminal(pool) as screen, pools.Storm(pool, seconds=30):
+@pytest.mark.parametrize('kind', ['PreForkSimple', 'Multiplex two', 'evented', 'Thread two'])
+def test_rates_are_those_of_the_load(start, directory, kind):
+    """All that comes between two frames is in a rate; the sum of the children's is the server's, and
+    so is that of their threads."""
+    pool = start_kind(start, directory, kind, 'max_requests', 0)
+    with Terminal(pool, rows=80) as screen, pools.Storm(pool, seconds=30):
         screen.wait_for(r'accepted, [1-9]\d*\.\d/s')
         screen.wait_for(r'traffic:  [1-9]')
         frame = screen.frame()
-        whole = float(re.search(r'accepted, ([\d.]+)/s', frame[2])[1])
-        parts = sum(float(line.split()[6]) for line in frame[7:])
+        whole = float(re.search(r'accepted, ([\d.]+)/s', '\n'.join(frame))[1])
+        parts, of_threads = 0, 0
+        for row in rows(frame):
+            parts += 0 if row[4].startswith('#') else float(row[6])
+            of_threads += float(row[6]) if row[4].startswith('#') else 0
         # Figures of one moment, but the children go on while they are read.
         assert parts == pytest.approx(whole, rel=0.2, abs=50)
+        assert of_threads == (pytest.approx(whole, rel=0.2, abs=50) if 'Thread' in kind else 0)
 
 
 def test_frame_fits_the_screen(start, directory):
@@ -143,6 +149,26 @@ def test_frame_fits_the_screen(start, directory):
         screen.resize(3, 20)
         screen.popen.send_signal(signal.SIGWINCH)
         eventually(lambda: (screen.read(), len(screen.frame()))[1] == 3, what='a small frame')
+
+
+def test_threads_come_behind_their_workers_and_busy_ones_first(start, directory):
+    """As far as there are rows: the last one says how many have none."""
+    server = start_kind(start, directory, 'Thread two')
+    clients = [echo(server) for _ in range(30)]
+    names = {'%s:%d' % client.sock.getsockname() for client in clients}
+    with Terminal(server) as screen:
+        screen.wait_for(r'threads:  30 busy')
+        more = int(screen.wait_for(r'\.\.\. and (\d+) more')[1])
+        frame = screen.frame()
+        assert len(frame) == 24 and max(len(line) for line in frame) <= 80
+        table = rows(frame)
+        assert sorted(int(row[0]) for row in table[:2]) == server.children()
+        assert sum(int(row[4]) for row in table[:2]) == 30
+        assert all(row[1] == 'busy' and row[4][0] == '#' and row[7] in names for row in table[2:])
+        assert len({(row[0], row[4]) for row in table[2:]}) == len(table) - 2
+        assert more == 2 + len(status(server)['threads']) - len(table)
+    for client in clients:
+        client.close()
 
 
 def test_no_colour_and_nothing_that_a_vt100_would_not_know(pool):
