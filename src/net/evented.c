@@ -257,6 +257,7 @@ be_silent(struct evented *m)
 	bool over = conn_expired(c);
 
 	if (m->phase != EVENTED_OPEN) {
+		c->timed_out = true;
 		evented_fail(m, -ETIMEDOUT);
 		return;
 	}
@@ -266,6 +267,7 @@ be_silent(struct evented *m)
 		evented_settle(m);
 		return;
 	}
+	c->timed_out = true;
 	m->inside = true;
 	if (m->hooks->timed_out != NULL)
 		m->hooks->timed_out(c);

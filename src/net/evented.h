@@ -91,6 +91,7 @@ struct evented {
 	bool    armed;      /* the timer stands no later than it has to */
 	bool    kicked;     /* fiber: somebody else closed it */
 	bool    suspended;  /* fiber */
+	bool    in_vain;    /* fiber: awaited, and never had a handler */
 	uint8_t waiting;    /* fiber: for TEND_READ, TEND_WRITE */
 	int     result;     /* fiber: of the wait. Evented: why it ended */
 	int     place;      /* the descriptor that it had, for the way to the next */
@@ -102,10 +103,14 @@ struct evented {
 		struct {
 			struct fiber   *fiber;
 			int64_t         until; /* of the wait */
-			/* Of a client: the connection out that its handler waits for. Of that: the
-			   client. */
-			struct evented *party;
 		};
+	};
+	union {
+		/* Evented, or awaited: when it came, for who measures that. */
+		int64_t         began;
+		/* Of a client in a fiber: the connection out that its handler waits for. Of that: the
+		   client. */
+		struct evented *party;
 	};
 
 	struct tend_conn c;

@@ -136,6 +136,7 @@ leave_early(struct evented *m, bool abort)
 		conn_cut(&m->c);
 	else
 		conn_part(&m->c);
+	m->in_vain = true;
 	end(m);
 }
 
@@ -397,10 +398,11 @@ evented_fiber_event(struct evented *m, unsigned events)
 void
 evented_fiber_due(struct evented *m)
 {
-	struct evented *waits = m->suspended ? m : !m->is_outgoing ? m->party : NULL;
+	struct evented *waits;
 
 	if (m->phase == EVENTED_AWAITED)
 		return;
+	waits = m->suspended ? m : !m->is_outgoing ? m->party : NULL;
 	if (m->kicked && waits != NULL) {
 		hurry(waits);
 		if (!m->suspended || m->phase != EVENTED_FIBER)
@@ -415,10 +417,12 @@ evented_fiber_due(struct evented *m)
 void
 evented_fiber_time(struct evented *m)
 {
-	if (m->phase == EVENTED_AWAITED && loop_now(loop_of(m)) >= m->until)
+	if (m->phase == EVENTED_AWAITED && loop_now(loop_of(m)) >= m->until) {
+		m->c.timed_out = true;
 		leave_early(m, false);
-	else if (m->phase == EVENTED_AWAITED)
+	} else if (m->phase == EVENTED_AWAITED) {
 		arm(m);
+	}
 	if (!m->suspended)
 		return;
 	if (loop_now(loop_of(m)) >= m->until)

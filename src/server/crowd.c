@@ -53,6 +53,7 @@ closed(struct tend_conn *c)
 {
 	struct tend_server *srv = c->mood->server;
 
+	status_took(srv, evented_of(c)->began);
 	serve_closed(srv, c);
 	client_left(srv->crowd);
 }
@@ -64,6 +65,7 @@ detached(struct tend_conn *c)
 	struct tend_server *srv = c->mood->server;
 
 	lookup_cancel(c);
+	status_took(srv, evented_of(c)->began);
 	status_closed(srv, c);
 	client_left(srv->crowd);
 }
@@ -111,6 +113,7 @@ shaken(struct tend_conn *c, int code)
 static void
 start_evented(struct evented *m)
 {
+	m->began = status_serving(m->c.mood->server, &m->c);
 	/* Of an end that comes before it was let in only `closed` tells. */
 	m->finished = true;
 	if (m->c.transport->handshake != NULL)
@@ -127,13 +130,25 @@ serve_in_fiber(struct tend_conn *c)
 	serve_opened(c->mood->server, c);
 }
 
-/* Its handler has told of everything; only the memory is left. */
+/* Its handler, if it had one, has told of everything; only the memory is left. */
 static void
 fiber_closed(struct tend_conn *c)
 {
 	struct tend_server *srv = c->mood->server;
 
+	if (evented_of(c)->in_vain) {
+		status_took(srv, evented_of(c)->began);
+		status_closed(srv, c);
+	}
 	client_left(srv->crowd);
+}
+
+/* One that never speaks was a client all the same. */
+static void
+await_words(struct evented *m)
+{
+	m->began = status_serving(m->c.mood->server, &m->c);
+	evented_await(m);
 }
 
 static void
@@ -190,7 +205,7 @@ crowd_take(struct crowd *crowd, const struct listener *from, int fd, const struc
 	client_came(crowd);
 	begun = conns_clock(crowd->mood.conns);
 	if (crowd->mood.fibers != NULL && srv->settings.value.defer_accept)
-		evented_await(m);
+		await_words(m);
 	else if (crowd->mood.fibers != NULL)
 		start_fiber(crowd, m);
 	else

@@ -12,8 +12,9 @@ from looking import (KINDS, Control, echo, metrics, rows, shown, start_kind, sta
                      wait_status)
 from tend import eventually
 
-COUNT = 'tend_connection_duration_seconds_count'
+COUNT, SUM = 'tend_connection_duration_seconds_count', 'tend_connection_duration_seconds_sum'
 MANY = [kind for kind in KINDS if kind.split()[0] in ('Multiplex', 'evented', 'Thread')]
+ON_A_LOOP = [kind for kind in MANY if not kind.startswith('Thread')]
 THREADS = ['Thread', 'Thread two']
 
 
@@ -54,6 +55,20 @@ def test_storm_is_counted_once_and_to_the_byte(watched):
     assert any(line.split()[1:5] == ['300', 'accepted,', '0', 'active,'] for line in lines)
     assert any(line.split() == ['bytes', '1800', 'received,', '1800', 'sent'] for line in lines)
     assert any(' 0 now, 300 accepted' in line for line in shown(watched, 'top'))
+
+
+def test_every_connection_has_its_duration(watched):
+    """None is left out, and none took longer than the generator saw it take."""
+    result = pools.storm(watched, connections=100, concurrency=4)
+    values = eventually(lambda: (lambda m: m if m[COUNT] == 100 else None)(metrics(watched)))
+    assert values['tend_connections_accepted_total'] == 100
+    assert 0 < values[SUM] < 100 * result['seconds']
+    with echo(watched):
+        began = time.monotonic()
+        assert metrics(watched)[COUNT] == 100
+        eventually(lambda: time.monotonic() - began > 0.3)
+    values = eventually(lambda: (lambda m: m if m[COUNT] == 101 else None)(metrics(watched)))
+    assert values[SUM] >= 0.3
 
 
 @pytest.mark.parametrize('kind', MANY)
@@ -104,6 +119,38 @@ def test_bytes_of_clients_that_stay_are_seen_at_once(watched):
         client.recv_exactly(100000)
         s = wait_status(watched, lambda s: s['bytes_sent'] == 100012, 'more has gone')
         assert s['active'] == 2 and s['bytes_received'] == 100012
+
+
+# ---- durations and those who have none ----
+
+@pytest.mark.parametrize('kind', MANY)
+def test_refused_clients_have_no_duration(start, directory, kind):
+    server = start_kind(start, directory, kind, 'metrics', '0', 'max_per_source', 1)
+    with echo(server):
+        for _ in range(3):
+            server.client().is_cut()
+    values = eventually(lambda: (lambda m: m if m[COUNT] == 1 else None)(metrics(server)))
+    assert values['tend_connections_accepted_total'] == 4
+
+
+@pytest.mark.parametrize('kind', ON_A_LOOP)
+def test_clients_that_are_awaited_are_counted_whether_they_speak_or_not(start, directory, kind):
+    # Over TCP the kernel would keep a silent client to itself for longer.
+    server = start_kind(start, directory, kind, 'metrics', '0', 'defer_accept', 1,
+                        'first_byte_timeout', '0.2', 'port', f'{directory}/socket|unix', listeners=2)
+    server.client(1).is_cut()
+    echo(server).close()
+    values = eventually(lambda: (lambda m: m if m[COUNT] == 2 else None)(metrics(server)))
+    assert values['tend_connections_accepted_total'] == 2 and values[SUM] >= 0.2
+    assert values['tend_connections_timed_out_total'] == 1
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_clients_whose_time_is_over_are_counted_once(start, directory, kind):
+    server = start_kind(start, directory, kind, 'idle_timeout', '0.1')
+    server.client().is_cut()
+    s = wait_status(server, lambda s: s['active'] == 0, 'it was let go of')
+    assert (s['timed_out'], s['accepted']) == (1, 1)
 
 
 def test_child_of_a_handler_counts_nothing(start, directory):
