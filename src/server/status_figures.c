@@ -163,7 +163,8 @@ state_name(enum slot_state state)
 static const char *
 state_of(struct tend_server *srv, const struct child *child)
 {
-	if (child->leaving || child->slot == CHILD_WITHOUT_SLOT)
+	if (child->slot == CHILD_WITHOUT_SLOT || child->leaving ||
+	    board_is_leaving(srv->board, child->slot))
 		return "leaving";
 	return state_name(board_state(srv->board, child->slot));
 }

@@ -121,6 +121,16 @@ def test_bytes_of_clients_that_stay_are_seen_at_once(watched):
         assert s['active'] == 2 and s['bytes_received'] == 100012
 
 
+@pytest.mark.parametrize('kind', MANY)
+def test_worker_that_retires_with_its_clients_is_leaving(start, directory, kind):
+    """Nobody has told it to: it has had its share. Its row says what the sum says."""
+    server = start_kind(start, directory, kind, 'max_requests', 1)
+    with echo(server):
+        s = wait_status(server, lambda s: s['leaving'] == 1, 'one is leaving')
+        leaving, = [child for child in s['children'] if child['state'] == 'leaving']
+        assert leaving['clients'] == s['active'] == 1
+
+
 # ---- durations and those who have none ----
 
 @pytest.mark.parametrize('kind', MANY)
