@@ -13,7 +13,7 @@ static const struct {
 	const char *key;
 	size_t      offset;
 } texts[] = {
-	TEXT(server), TEXT(version), TEXT(server_type), TEXT(state), TEXT(ready),
+	TEXT(server), TEXT(version), TEXT(server_type), TEXT(state), TEXT(ready), TEXT(began_by),
 }, numbers[] = {
 	TEXT(max_servers), TEXT(waiting), TEXT(busy), TEXT(leaving), TEXT(dequeue),
 	TEXT(threads_waiting), TEXT(threads_busy), TEXT(accepted), TEXT(active), TEXT(denied_rules),
@@ -84,7 +84,7 @@ snapshot_take(struct snapshot *s, char *text)
 	int r = 0;
 
 	*s = (struct snapshot){
-		.server = "", .version = "", .server_type = "", .state = "", .ready = "",
+		.server = "", .version = "", .server_type = "", .state = "", .ready = "", .began_by = "",
 	};
 	while (r == 0 && (line = strsep(&rest, "\n")) != NULL) {
 		char *key = word(&line);

@@ -20,7 +20,7 @@ struct shown_child {
 
 /* Texts point into the answer. */
 struct snapshot {
-	const char *server, *version, *server_type, *state, *ready;
+	const char *server, *version, *server_type, *state, *ready, *began_by;
 	long        pid;
 	double      uptime;
 	unsigned long long max_servers, waiting, busy, leaving, dequeue;

@@ -99,8 +99,9 @@ print_text(struct snapshot *s)
 	size_t i;
 
 	printf("server           %s, %s, pid %ld\n", s->server, s->server_type, s->pid);
-	printf("state            %s for %s, ready: %s\n", s->state,
-	    duration_text(uptime, s->uptime), s->ready);
+	printf("state            %s for %s%s, ready: %s\n", s->state,
+	    duration_text(uptime, s->uptime),
+	    strcmp(s->began_by, "restart") == 0 ? " since its restart, as all counts" : "", s->ready);
 	for (i = 0; i < s->endpoint_count; i++)
 		print_endpoint(s->endpoints[i]);
 	printf("connections      %llu accepted, %llu active, %llu timed out\n", s->accepted, s->active,

@@ -64,6 +64,7 @@ inherit_receive(struct tend_server *srv)
 	rs->fallen = 0;
 	rs->children_taken = rs->old_pid_file = rs->pid_file_kept = false;
 	rs->from = reexec_take();
+	rs->restarted = rs->from != NULL;
 	rs->blocked = rs->from != NULL ? rs->from->blocked : blocked_now();
 	/* Executed by descriptor the process does not know the path any more. */
 	if (rs->from != NULL && rs->from->program != NULL)

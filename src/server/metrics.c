@@ -63,7 +63,7 @@ about_build(struct tend_server *srv, const struct status *s, struct buf *into)
 		r = gauge(into, "tend_ready", NULL, s->unready == NULL,
 		    "Whether a new client would be served, as /readyz tells.");
 	return r == 0 ? gauge(into, "tend_uptime_seconds", "seconds", s->uptime,
-	                    "Since the server began.")
+	                    "Since the server began, or was restarted in place, and all counts with it.")
 	              : r;
 }
 
@@ -224,7 +224,7 @@ about_process(const struct status *s, struct buf *into)
 	if (r == 0)
 		r = gauge(into, "process_start_time_seconds", "seconds",
 		    (double)now.tv_sec + (double)now.tv_nsec / 1e9 - s->uptime,
-		    "When the server began, since the epoch.");
+		    "When the counts began, since the epoch: at the start, or at a restart in place.");
 	/* A chroot may have no /proc. */
 	if (r == 0 && pages >= 0)
 		r = gauge(into, "process_resident_memory_bytes", "bytes",

@@ -40,6 +40,7 @@ struct restart {
 	size_t conf_size;
 
 	/* inherit.c: the image before */
+	bool            restarted; /* there was one, and everything is counted anew */
 	struct handover *from;    /* until this image is ready; NULL: nothing was handed over */
 	size_t          *match;   /* for each endpoint: which of its listeners; NO_MATCH: none */
 	bool            *taken;   /* for each of its listeners: for something else than an endpoint */

@@ -73,7 +73,8 @@ status_closed(struct tend_server *srv, struct tend_conn *c)
 /* ---- what is told ---- */
 
 struct status {
-	double      uptime;
+	double      uptime;    /* since the counts began: at the start, or at a restart in place */
+	bool        restarted;
 	bool        stopping;
 	const char *unready; /* why no client would be served now; NULL: it would */
 	unsigned    waiting, busy, leaving, dequeue; /* children */

@@ -10,6 +10,7 @@
 #include "server/master.h"
 #include "server/personality.h"
 #include "server/report.h"
+#include "server/restart.h"
 #include "server/status.h"
 
 const char *
@@ -117,6 +118,7 @@ status_take(struct tend_server *srv, struct status *into)
 
 	*into = (struct status){
 		.uptime = clock_to_seconds(clock_now() - control_since(srv)),
+		.restarted = srv->restart->restarted,
 		.stopping = srv->stop != STOP_NOT,
 		.accepted = tend_server_served(srv),
 	};
@@ -265,6 +267,7 @@ tell_server(struct report *rep, struct tend_server *srv, const struct status *s)
 	report_text(rep, "state", s->stopping ? "stopping" : "serving");
 	report_answer(rep, "ready", "unready", s->unready);
 	report_seconds(rep, "uptime", s->uptime);
+	report_text(rep, "began_by", s->restarted ? "restart" : "start");
 	report_number(rep, "log_level", (uint64_t)logger_level(&srv->log));
 }
 

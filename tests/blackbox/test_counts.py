@@ -2,6 +2,7 @@
 /proc, however clients are served: by processes, by threads, or many of them on a loop (NS-PF-48)."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -246,6 +247,23 @@ def test_threads_of_others_are_none(start, directory):
     assert s['threads'] == [] and s['threads_busy'] == s['threads_waiting'] == 0
     assert not any('threads' in line for line in shown(server) + shown(server, 'top'))
     assert 'tend_threads{state="busy"}' not in metrics(server)
+
+
+# ---- a restart ----
+
+@pytest.mark.parametrize('kind', ['PreForkSimple', 'evented', 'Thread'])
+def test_counts_begin_with_a_restart_and_status_says_so(start, directory, kind):
+    server = start_kind(start, directory, kind)
+    echo(server).close()
+    wait_status(server, lambda s: s['active'] == 0 and s['accepted'] == 1, 'one was served')
+    assert status(server)['began_by'] == 'start'
+    started = metrics(server)['process_start_time_seconds']
+    server.signal(signal.SIGHUP)
+    server.wait_log('Restarted: ')
+    s = status(server)
+    assert (s['began_by'], s['accepted'], s['bytes_sent'], s['pid']) == ('restart', 0, 0, server.pid)
+    assert metrics(server)['process_start_time_seconds'] > started
+    assert any('since its restart' in line for line in shown(server))
 
 
 def test_text_of_the_protocol_has_the_same_rows(start, directory):
