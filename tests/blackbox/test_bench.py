@@ -23,8 +23,8 @@ ANSWER = b'the quick brown fox jumps over the lazy dog, 64 bytes at a time\n'
 
 # How each program is made: its sources, and what it needs to be linked with.
 PROGRAMS = {
-    'load': ['load.c'],
-    'echo_load': ['echo_load.c'],
+    'load': ['load.c', 'client.c'],
+    'echo_load': ['echo_load.c', 'client.c'],
     **{name: [f'bare/{name}.c', 'bare/bare.c']
        for name in ('accept_loop', 'epoll_answer', 'epoll_echo', 'fork_loop', 'prefork_pool')},
     **{name: [f'bare/{name}.c', 'bare/bare_threads.c', 'bare/bare.c', '-pthread']
