@@ -254,7 +254,11 @@ struct tend_config {
 	/* as whom and where to run */
 	const char *directory;
 
-	void *reserved[3];
+	/* how to serve: when workers are replaced */
+	double      max_worker_age;
+	int         max_worker_memory; /* MiB */
+
+	void *reserved[1];
 };
 
 struct tend_service {

@@ -14,6 +14,7 @@
 #define SERVERS_MAX 100000
 #define CONNECTIONS_MAX 1000000
 #define LINE_MAX_BYTES (16 * 1024 * 1024)
+#define MEMORY_MAX_MIB (16 * 1024 * 1024)
 
 /* An option with one value: its type is that of the member of struct tend_config. */
 #define ONE(member)                                                                           \
@@ -146,6 +147,15 @@ const struct row option_rows[] = {
 		.flags = ROW_LIVE_WORKERS, .group = GROUP_HOW_TO_SERVE, .value = "0",
 		.help = "Connections by which max_requests may differ from worker to worker, so "
 			"that they are not all replaced at once." },
+	{ .name = "max_worker_age", SECONDS(max_worker_age),
+		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE, .value = "0",
+		.help = "Seconds after which a worker is replaced, up to a tenth more from worker to "
+			"worker; 0: no limit." },
+	{ .name = "max_worker_memory", ONE(max_worker_memory), .min = 0, .max = MEMORY_MAX_MIB,
+		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE, .unit = "MIB", .value = "0",
+		.help = "Memory that a worker may have for itself, resident and neither of files nor "
+			"shared, in MiB, before it is replaced; looked at every 5 seconds. 0: no "
+			"limit." },
 	{ .name = "check_for_dead", SECONDS(check_for_dead),
 		.flags = ROW_LIVE, .group = GROUP_HOW_TO_SERVE,
 		.value = "60",

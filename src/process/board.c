@@ -136,6 +136,7 @@ board_claim(struct board *b, enum slot_state state)
 		SET(s->clients, state == SLOT_BUSY ? 1 : 0);
 		SET(s->retire, 0);
 		SET(s->leaving, 0);
+		SET(s->arrived, 0);
 		SET(s->pid, 0);
 		SET(s->since, clock_coarse());
 		SET(s->works, GET(s->since));
@@ -183,6 +184,8 @@ wake_master(struct board *b)
 void
 board_arrive(struct board *b)
 {
+	if (b->mine != NOBODY)
+		SET(b->shared->slots[b->mine].arrived, 1);
 	atomic_fetch_add(&b->shared->arrived, 1);
 	if (atomic_load(&b->shared->awaited) != 0)
 		wake_master(b);
@@ -192,6 +195,12 @@ unsigned
 board_arrived(const struct board *b)
 {
 	return atomic_load(&b->shared->arrived);
+}
+
+bool
+board_has_arrived(const struct board *b, unsigned slot)
+{
+	return GET(b->shared->slots[slot].arrived) != 0;
 }
 
 void

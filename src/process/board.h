@@ -37,6 +37,7 @@ struct board_slot {
 	_Atomic int64_t  works;      /* since when it works without waiting for its client; 0: it waits */
 	_Atomic uint32_t clients;    /* open now: one at most, unless its child serves many */
 	_Atomic uint32_t leaving;    /* it takes no new clients, and ends when those it has are gone */
+	_Atomic uint32_t arrived;    /* it has come to where it serves */
 };
 
 struct board;
@@ -94,8 +95,9 @@ void board_closed(struct board *b);
 void board_leave(struct board *b);
 /* Worker, once: it has come to where it serves. */
 void board_arrive(struct board *b);
-/* Master: how many have; and whether each that does is to wake it. */
+/* Master: how many have; whether this one has; and whether each that does is to wake it. */
 unsigned board_arrived(const struct board *b);
+bool     board_has_arrived(const struct board *b, unsigned slot);
 void     board_await(struct board *b, bool yes);
 /* Child, now and then. Its slot says again what it last reported, should it have been overwritten. */
 void board_say_again(struct board *b);

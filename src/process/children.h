@@ -23,6 +23,7 @@ struct child {
 	int64_t              started;
 	bool                 leaving; /* it was told to retire */
 	bool                 killed;  /* it was stuck, and did not end at TERM */
+	bool                 worn;    /* it is to be replaced when the others can do without it */
 	int64_t              retired; /* when it was told to retire first */
 	int64_t              told;    /* when it was told last */
 	int64_t              ending;  /* when it was sent TERM for being stuck; 0: it was not */

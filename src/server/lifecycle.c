@@ -22,6 +22,7 @@
 #include "server/limits.h"
 #include "server/lookup.h"
 #include "server/personality.h"
+#include "server/renewal.h"
 #include "server/restart.h"
 #include "server/serve.h"
 #include "server/socket_rights.h"
@@ -204,6 +205,8 @@ lifecycle_refresh(struct tend_server *srv)
 	if (srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
 	if (r == 0)
+		r = renewal_check(srv);
+	if (r == 0)
 		r = limits_refresh(srv);
 	return r == 0 ? check_access(srv) : r;
 }
@@ -213,7 +216,7 @@ lifecycle_check(struct tend_server *srv)
 {
 	static int (*const checks[])(struct tend_server *) = {
 		check_hooks, parse_passthrough, check_access, limits_check, check_identity,
-		socket_rights_check, directory_check, check_log, control_check,
+		socket_rights_check, directory_check, renewal_check, check_log, control_check,
 	};
 	size_t i;
 	int r = choose_personality(srv);

@@ -326,6 +326,7 @@ master_loop(struct tend_server *srv)
 		next = earlier(next, check_if_due(srv, now));
 		next = earlier(next, idle_if_due(srv, now));
 		next = earlier(next, master_end_stuck(srv, now));
+		next = earlier(next, master_renew_workers(srv, now));
 		next = earlier(next, limits_look_after(srv, now));
 		next = earlier(next, inherit_look(srv, now));
 		master_tell_again(srv, now);

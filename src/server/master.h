@@ -9,6 +9,7 @@
 #include "process/backoff.h"
 #include "process/children.h"
 #include "process/serialize.h"
+#include "server/renewal.h"
 #include "server/server.h"
 
 /* What a child does between its birth and its exit. Returns its exit status. */
@@ -32,6 +33,7 @@ struct master {
 	int64_t           idle_since;
 	bool              busy_turn; /* something happened in this turn */
 	struct master_ends ends;
+	struct renewal    renewal;
 };
 
 /* Makes the board with room for `children`, the lifeline and the turns. After privileges are gone. */

@@ -8,7 +8,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "server/master.h"
 
 #define WORKERS_MAX 1024
@@ -92,10 +91,15 @@ int64_t
 workers_manage(struct tend_server *srv, int64_t now)
 {
 	struct master_tally t = master_count(srv);
+	unsigned serving = t.waiting + t.busy;
+	/* Some are to be replaced, and do not leave before their successors have come. */
+	unsigned wanted = (unsigned)srv->workers + srv->master->renewal.ahead;
 
-	if (t.waiting + t.busy < (unsigned)srv->workers)
+	if (serving > wanted)
+		master_retire_workers(srv, serving - wanted, true, now);
+	if (serving < wanted)
 		make_room(srv, now);
-	return master_keep_workers(srv, t.waiting + t.busy, (unsigned)srv->workers, now);
+	return master_keep_workers(srv, serving, wanted, now);
 }
 
 void
@@ -112,8 +116,6 @@ workers_resize(struct tend_server *srv, int by)
 		return;
 	srv->workers = wanted;
 	tend_log(srv, TEND_LOG_INFO, "%d workers from now on (option workers)", wanted);
-	if (by < 0)
-		master_retire_workers(srv, (unsigned)-by, true, clock_now());
 }
 
 unsigned

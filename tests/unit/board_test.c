@@ -799,6 +799,29 @@ memory_may_be_the_callers(void **state)
 	board_free(b);
 }
 
+/* Its successor in the slot has yet to come. */
+static void
+one_who_has_come_up_says_so_and_wakes_a_master_that_waits(void **state)
+{
+	struct board *b = *state;
+	unsigned slot = (unsigned)board_claim(b, SLOT_WAITING);
+	unsigned other = (unsigned)board_claim(b, SLOT_WAITING);
+
+	assert_false(board_has_arrived(b, slot));
+	in_child(b, slot, board_arrive);
+	assert_true(board_has_arrived(b, slot));
+	assert_false(board_has_arrived(b, other));
+	assert_false(master_was_woken(b));
+	board_await(b, true);
+	in_child(b, other, board_arrive);
+	assert_true(board_has_arrived(b, other));
+	assert_true(master_was_woken(b));
+	assert_int_equal(board_arrived(b), 2);
+	board_release(b, slot);
+	assert_int_equal(board_claim(b, SLOT_WAITING), (int)slot);
+	assert_false(board_has_arrived(b, slot));
+}
+
 /* A worker that retires by itself is counted as one that leaves, and its successor starts at once. */
 static void
 one_who_leaves_by_itself_says_so_and_wakes_the_master(void **state)
@@ -851,6 +874,7 @@ main(void)
 		TEST(many_clients_of_one_child_are_counted),
 		TEST(threads_of_one_child_agree_on_what_it_does),
 		cmocka_unit_test(memory_may_be_the_callers),
+		TEST(one_who_has_come_up_says_so_and_wakes_a_master_that_waits),
 		cmocka_unit_test(one_who_leaves_by_itself_says_so_and_wakes_the_master),
 	};
 

@@ -1,0 +1,50 @@
+/* The pace of replacing. */
+#include "process/renewal.h"
+
+#include "base/clock.h"
+
+/* One of so many may be missing. */
+#define SHARE 8
+
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+static unsigned
+above(unsigned a, unsigned b)
+{
+	return a > b ? a - b : 0;
+}
+
+unsigned
+renewal_share(unsigned workers)
+{
+	return workers > SHARE ? workers / SHARE : 1;
+}
+
+struct renewal_plan
+renewal_decide(const struct renewal_view *v)
+{
+	if (v->wanted > 0) {
+		unsigned tell = least(v->worn, above(v->serving, v->wanted));
+
+		return (struct renewal_plan){
+			.tell = tell,
+			.ahead = least(v->worn - tell, renewal_share(v->wanted)),
+		};
+	}
+	return (struct renewal_plan){
+		.tell = least(v->worn, above(renewal_share(v->serving + v->away), v->away)),
+	};
+}
+
+int64_t
+renewal_age(int64_t limit, pid_t pid)
+{
+	/* Neighbouring numbers are spread over all of the range. */
+	uint32_t spread = (uint32_t)pid * UINT32_C(2654435761);
+
+	return clock_after(limit, (int64_t)((double)limit / 10 * spread / UINT32_MAX));
+}
