@@ -195,7 +195,7 @@ struct tend_config {
 	const char *full;   /* at max_servers: "queue" or "refuse" */
 	const char *growth; /* of PreFork: "spare" or "tenth" */
 	const char *child_stop; /* TERM to a child: "now" or "finish" */
-	const char *hup;    /* "restart" or "hook" */
+	const char *hup;    /* "restart", "hook", "workers" or "ignore" */
 	double      worker_idle_timeout;
 	bool        worker_idle_unused;
 	bool        accepted_in_parent;

@@ -72,7 +72,7 @@ static const char *const poller_words[] = { "auto", POLLER_WORDS, NULL };
 static const char *const full_words[] = { "queue", "refuse", NULL };
 static const char *const growth_words[] = { "spare", "tenth", NULL };
 static const char *const child_stop_words[] = { "now", "finish", NULL };
-static const char *const hup_words[] = { "restart", "hook", NULL };
+static const char *const hup_words[] = { "restart", "hook", "workers", "ignore", NULL };
 static const char *const strangers_words[] = { "reap", "leave", NULL };
 static const char *const stream_words[] = { "sock_stream", "stream", "1", NULL };
 static const char *const format_words[] = { "text", "json", "logfmt", NULL };
@@ -421,10 +421,10 @@ const struct row option_rows[] = {
 		.value = "now", .words = child_stop_words,
 		.help = "What TERM means to a child with a client: cut the client off, or finish "
 			"with it; stop_timeout ends either." },
-	{ .name = "hup", ONE(hup), .group = GROUP_DIFFERENCES, .unit = "restart|hook",
-		.value = "restart", .words = hup_words,
-		.help = "What HUP means: a restart, or a call of the hook `signal` and nothing "
-			"else." },
+	{ .name = "hup", ONE(hup), .group = GROUP_DIFFERENCES,
+		.unit = "restart|hook|workers|ignore", .value = "restart", .words = hup_words,
+		.help = "What HUP means: a restart; a call of the hook `signal` and nothing else; "
+			"fresh workers, and all else stays as it is; or nothing." },
 	{ .name = "strangers", ONE(strangers), .group = GROUP_DIFFERENCES, .unit = "reap|leave",
 		.value = "reap", .words = strangers_words,
 		.help = "Children that the program started itself: wait for them and tell the hook "

@@ -1,6 +1,6 @@
 /*
  * How workers are replaced while all the others serve: which of them may leave now, and which
- * successors have to come first, as a pure function of what is there (NS-PF-49). It
+ * successors have to come first, as a pure function of what is there (NS-PF-49, NS-FIX-50). It
  * starts nobody and tells nobody.
  */
 #ifndef TEND_PROCESS_RENEWAL_H

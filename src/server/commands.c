@@ -155,10 +155,14 @@ granted(struct tend_server *srv, const struct control_line *line, struct buf *ou
 	return 0;
 }
 
+/* As HUP, but where that means less than a new configuration. */
 static void
-hang_up(struct tend_server *srv)
+reload(struct tend_server *srv)
 {
-	signals_act(srv, SIGHUP);
+	if (srv->policy.hup == HUP_RENEWS_WORKERS || srv->policy.hup == HUP_MEANS_NOTHING)
+		server_restart(srv, RESTART_RELOAD);
+	else
+		signals_act(srv, SIGHUP);
 }
 
 /* As HUP, but the program is what its file has become since. */
@@ -203,7 +207,7 @@ static const struct command commands[] = {
 	{ "set", "OPTION VALUE", "changes an option that can change at work", set, NULL, true },
 	{ "loglevel", "NUMBER", "set log_level", loglevel, NULL, true },
 	{ "resize", "NUMBER", "how many servers there may be", resize, NULL, true },
-	{ "reload", "", "a new configuration, as HUP", granted, hang_up, true },
+	{ "reload", "", "a new configuration, as HUP", granted, reload, true },
 	{ "upgrade", "", "the program's file becomes the running program", upgrade, NULL, true },
 	{ "reopen", "", "opens the log file again, as USR1", granted, reopen, true },
 	{ "drain", "", "ends when the clients are served, as QUIT", granted, drain, true },

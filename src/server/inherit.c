@@ -405,11 +405,16 @@ inherit_go_back(struct tend_server *srv, const char *reason)
 	/* Those who live now: theirs and ours. */
 	if (rs->children_taken)
 		h->child_count = 0;
-	for (i = 0; kids != NULL && i < kids->count; i++)
+	for (i = 0; kids != NULL && i < kids->count; i++) {
+		/* By HUP of that image, whatever HUP means else. */
+		if (kids->list[i].slot != CHILD_WITHOUT_SLOT)
+			board_ask_to_retire(srv->board, kids->list[i].slot);
 		handover_add_child(h, kids->list[i].pid, kids->list[i].kind);
+	}
 	fflush(NULL);
 	signals_restore_pipe(srv);
 	r = reexec_execute(h, true);
+	restart_keep_children(srv);
 	signals_ignore_pipe(srv);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	tend_log(srv, TEND_LOG_ERROR, "Cannot execute the image before: %s", error_reason(r));

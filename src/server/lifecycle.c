@@ -104,7 +104,7 @@ take_policy(struct tend_server *srv)
 		.refuse_when_full = strcasecmp(c->full, "refuse") == 0,
 		.grow_by_tenth = strcasecmp(c->growth, "tenth") == 0,
 		.children_finish = strcasecmp(c->child_stop, "finish") == 0,
-		.hup_is_a_hook = strcasecmp(c->hup, "hook") == 0,
+		.hup = signals_hup_means(c->hup),
 		/* Only Fork's parent meets its clients (NW-44). */
 		.accepted_in_parent = c->accepted_in_parent &&
 		    (srv->personality->traits & PERSONALITY_FORKS) &&

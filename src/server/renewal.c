@@ -1,7 +1,7 @@
 /*
- * Workers that are to be replaced: those that have grown too old or too large. They are marked when
- * that is seen, and told to retire a few at a time, so that the others can do the work: how many and
- * when is process/renewal.c's to say.
+ * Workers that are to be replaced: those that have grown too old or too large and, when HUP asks
+ * for it, all. They are marked when that is seen, and told to retire a few at a time, so that the
+ * others can do the work: how many and when is process/renewal.c's to say.
  *
  * Ages are looked at when the first of them is due. For memory there is no such time; without the
  * option nothing ticks. Workers of an earlier image are told by inherit.c, and children for one
@@ -18,6 +18,7 @@
 #include "server/master.h"
 #include "server/personality.h"
 #include "server/restart.h"
+#include "server/supervise.h"
 
 /*
  * The memory of workers is looked at so often. What leaks takes minutes to hours, and a look costs
@@ -173,6 +174,22 @@ mark_large(struct tend_server *srv, int64_t now)
 	return clock_after(now, LOOK_AT_MEMORY);
 }
 
+void
+master_renew_all(struct tend_server *srv)
+{
+	struct children *kids = &srv->master->children;
+	struct renewal *rn = &srv->master->renewal;
+	size_t i;
+
+	for (i = 0; i < kids->count; i++)
+		if (is_good(srv, &kids->list[i]))
+			mark(srv, &kids->list[i]);
+	rn->all = true;
+	supervise_reloading(srv, "Replacing workers");
+	tend_log(srv, TEND_LOG_NOTICE, "Replacing %u worker%s (option hup)", rn->worn,
+	    rn->worn == 1 ? "" : "s");
+}
+
 /* ---- replacing ---- */
 
 /* Where workers have many clients one that leaves is not in the way of its successor. */
@@ -241,6 +258,23 @@ tell(struct tend_server *srv, unsigned n, int64_t now)
 	}
 }
 
+/* All that were there have been told, and whoever was to come has come. */
+static void
+finish(struct tend_server *srv)
+{
+	const struct children *kids = &srv->master->children;
+	unsigned serve = 0;
+	size_t i;
+
+	for (i = 0; i < kids->count; i++)
+		serve += is_worker(&kids->list[i]) && is_leaving(srv, &kids->list[i]) &&
+		    board_state(srv->board, kids->list[i].slot) == SLOT_BUSY;
+	srv->master->renewal.all = false;
+	tend_log(srv, TEND_LOG_NOTICE,
+	    "Workers replaced; %u of before still finish their clients (option hup)", serve);
+	supervise_ready(srv, "Serving");
+}
+
 static int64_t
 go_on(struct tend_server *srv, int64_t now)
 {
@@ -252,7 +286,9 @@ go_on(struct tend_server *srv, int64_t now)
 
 	tell(srv, plan.tell, now);
 	rn->ahead = plan.ahead;
-	board_await(srv->board, rn->worn > 0);
+	if (rn->all && rn->worn == 0 && v.away == 0 && !more)
+		finish(srv);
+	board_await(srv->board, rn->worn > 0 || rn->all);
 	/* The personality starts successors, and does so at the beginning of a turn. */
 	return more ? now : next;
 }
@@ -267,7 +303,7 @@ master_renew_workers(struct tend_server *srv, int64_t now)
 	if (!(srv->personality->traits & PERSONALITY_WORKERS) || inherit_is_pending(srv))
 		return CLOCK_NEVER;
 	next = earlier(mark_old(srv, now), mark_large(srv, now));
-	if (rn->worn == 0)
+	if (rn->worn == 0 && !rn->all)
 		return next;
 	/* Nobody leaves while a successor could not be started. */
 	pause = master_may_spawn(srv, now);

@@ -97,7 +97,7 @@ restart_announce(struct tend_server *srv)
 {
 	const char *conf = options_get(srv->options, "conf_file");
 
-	if (srv->policy.hup_is_a_hook || (srv->personality->traits & PERSONALITY_NO_BIND))
+	if (srv->policy.hup != HUP_RESTARTS || (srv->personality->traits & PERSONALITY_NO_BIND))
 		return;
 	if (has_root_of_its_own(srv))
 		tend_log(srv, TEND_LOG_NOTICE, "Signal HUP will not restart: %s (option chroot)",
@@ -235,7 +235,7 @@ restart_next(struct tend_server *srv)
 	rs->wanted = RESTART_NOT;
 	tend_log(srv, TEND_LOG_NOTICE, "About to %s: trying %s first", word(rs->how),
 	    launch_get()->program);
-	supervise_reloading(srv);
+	supervise_reloading(srv, "About to restart");
 	r = start_trial(srv);
 	if (r < 0) {
 		char why[200];
@@ -256,9 +256,7 @@ server_restart(struct tend_server *srv, enum restart_how how)
 		error_set(&rs->refusal, EX_CONFIG, -ENOTSUP, "this server cannot %s in place: %s",
 		    word(how), why);
 		tend_log(srv, TEND_LOG_WARNING, "%s; going on as before", rs->refusal.text);
-		/* A supervisor that has sent the signal waits for both. */
-		supervise_reloading(srv);
-		supervise_ready(srv, "Serving as before; it cannot be restarted in place");
+		supervise_unchanged(srv, "Serving as before; it cannot be restarted in place");
 		return -ENOTSUP;
 	}
 	if (how > rs->wanted)
@@ -414,9 +412,8 @@ hand_children(struct tend_server *srv, struct handover *h)
 	return r;
 }
 
-/* There is no image that could tell them to go: those that were not going already stay. */
-static void
-keep_children(struct tend_server *srv)
+void
+restart_keep_children(struct tend_server *srv)
 {
 	struct master *m = srv->master;
 	size_t i;
@@ -513,7 +510,7 @@ execute_next(struct tend_server *srv)
 	signals_keep(srv);
 	signals_restore_pipe(srv);
 	r = go(srv, &h);
-	keep_children(srv);
+	restart_keep_children(srv);
 	take_back(&h);
 	signals_ignore_pipe(srv);
 	sigprocmask(SIG_SETMASK, &before, NULL);

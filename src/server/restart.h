@@ -85,6 +85,9 @@ void restart_remember_conf(struct tend_server *srv, const char *path, int kept);
 /* In a process that is only asked whether it would start: answers, and does not return. */
 _Noreturn void restart_answer(struct tend_server *srv);
 
+/* There is no image that could tell them to go: those that were not going already stay. */
+void restart_keep_children(struct tend_server *srv);
+
 /* In a child: closes what is not its business. */
 void restart_forget(struct tend_server *srv);
 

@@ -52,12 +52,20 @@ enum stop_how {
 
 #define SERVER_SIGNALS_MAX 64
 
+/* What the signal HUP means (option hup). */
+enum hup_means {
+	HUP_RESTARTS,
+	HUP_CALLS_HOOK,
+	HUP_RENEWS_WORKERS,
+	HUP_MEANS_NOTHING,
+};
+
 /* Where the models differ: the options of that group, taken from the settings once. */
 struct policy {
 	bool    refuse_when_full;
 	bool    grow_by_tenth;
 	bool    children_finish;    /* TERM lets them come to the end of their client */
-	bool    hup_is_a_hook;
+	enum hup_means hup;
 	bool    accepted_in_parent;
 	bool    titles;
 	bool    unused_retire_too;
@@ -256,6 +264,8 @@ void signals_ignore_pipe(struct tend_server *srv);
 void signals_restore_pipe(struct tend_server *srv);
 /* Collects what has come without waiting and without running hooks; true when told to stop now. */
 bool signals_stop_requested(struct tend_server *srv);
+/* By the word of the option hup. */
+enum hup_means signals_hup_means(const char *word);
 /* Number of a name with or without SIG, any case; 0: unknown. */
 int signals_number(const char *name);
 const char *signals_name(int signo);

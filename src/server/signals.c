@@ -16,6 +16,7 @@
 #include "server/personality.h"
 #include "server/restart.h"
 #include "server/server.h"
+#include "server/supervise.h"
 
 /* ---- names ---- */
 
@@ -86,25 +87,79 @@ stop_gracefully(struct tend_server *srv, int signo)
 		srv->stop = STOP_GRACEFUL;
 }
 
+/* For who has nothing to do but to look up from where it waits. */
+static void
+do_nothing(struct tend_server *srv, int signo)
+{
+	(void)srv;
+	(void)signo;
+}
+
 static void
 restart(struct tend_server *srv, int signo)
 {
-	if (srv->policy.hup_is_a_hook) {
-		hook_signal(srv, signo);
-		return;
-	}
+	(void)signo;
 	if (!(srv->personality->traits & PERSONALITY_NO_BIND))
 		server_restart(srv, RESTART_RELOAD);
+}
+
+static void
+renew_workers(struct tend_server *srv, int signo)
+{
+	(void)signo;
+	if (srv->master != NULL && (srv->personality->traits & PERSONALITY_WORKERS)) {
+		master_renew_all(srv);
+		return;
+	}
+	tend_log(srv, TEND_LOG_INFO,
+	    "Signal HUP: server_type %s has no workers to replace (option hup)",
+	    srv->personality->name);
+	supervise_unchanged(srv, "Serving as before; there are no workers to replace");
+}
+
+static void
+pass_over(struct tend_server *srv, int signo)
+{
+	tend_log(srv, TEND_LOG_INFO, "Signal %s is ignored (option hup)", signals_name(signo));
+	supervise_unchanged(srv, "Serving as before; the signal is ignored");
+}
+
+/* What HUP means to the parent, and to a worker that its parent has not told to retire. */
+static const struct {
+	const char *word; /* the option hup */
+	void (*parent)(struct tend_server *srv, int signo);
+	void (*worker)(struct tend_server *srv, int signo);
+} hup_means[] = {
+	[HUP_RESTARTS] = { "restart", restart, stop_gracefully },
+	[HUP_CALLS_HOOK] = { "hook", hook_signal, hook_signal },
+	[HUP_RENEWS_WORKERS] = { "workers", renew_workers, stop_gracefully },
+	[HUP_MEANS_NOTHING] = { "ignore", pass_over, do_nothing },
+};
+
+enum hup_means
+signals_hup_means(const char *word)
+{
+	size_t i = COUNT(hup_means) - 1;
+
+	while (i > 0 && strcasecmp(hup_means[i].word, word) != 0)
+		i--;
+	return (enum hup_means)i;
+}
+
+static void
+hang_up(struct tend_server *srv, int signo)
+{
+	hup_means[srv->policy.hup].parent(srv, signo);
 }
 
 /* A worker that is told to retire finishes the client it has (NS-SIG-20, -23). */
 static void
 retire(struct tend_server *srv, int signo)
 {
-	if (!srv->policy.hup_is_a_hook || board_asked_to_retire(srv->board))
+	if (board_asked_to_retire(srv->board))
 		stop_gracefully(srv, signo);
 	else
-		hook_signal(srv, signo);
+		hup_means[srv->policy.hup].worker(srv, signo);
 }
 
 /* What ends a worker; with child_stop finish, after the client that it has (NW-62a). */
@@ -160,14 +215,6 @@ user_signal(struct tend_server *srv, int signo)
 	hook_signal(srv, signo);
 }
 
-/* How many threads there may be stands in the lanes; being woken is all that is needed. */
-static void
-look_again(struct tend_server *srv, int signo)
-{
-	(void)srv;
-	(void)signo;
-}
-
 struct meaning {
 	int signo;
 	void (*act)(struct tend_server *srv, int signo);
@@ -175,14 +222,15 @@ struct meaning {
 
 static const struct meaning for_parent[] = {
 	{ SIGTERM, stop_now }, { SIGINT, stop_now },      { SIGQUIT, stop_gracefully },
-	{ SIGHUP, restart },   { SIGCHLD, reap },         { SIGTTIN, resize },
+	{ SIGHUP, hang_up },   { SIGCHLD, reap },         { SIGTTIN, resize },
 	{ SIGTTOU, resize },   { SIGUSR1, user_signal },  { SIGUSR2, user_signal },
 };
 
 static const struct meaning for_worker[] = {
 	{ SIGTERM, leave }, { SIGINT, leave },        { SIGQUIT, leave },
 	{ SIGHUP, retire }, { SIGUSR1, user_signal }, { SIGUSR2, user_signal },
-	{ SIGTTIN, look_again },
+	/* How many threads there may be stands in the lanes: being woken is enough. */
+	{ SIGTTIN, do_nothing },
 };
 
 static void
@@ -339,8 +387,8 @@ signals_restore_pipe(struct tend_server *srv)
 /*
  * TTIN and TTOU are ignored: they are the parent's, and their default would stop the child
  * (NS-SIG-21). CHLD gets its default, so that handlers can have children of their own (NW-71).
- * USR1 and USR2 do not kill a child that has no ear for them. Nothing is written to memory: a
- * child for one client would pay with a copy of each page.
+ * USR1 and USR2 do not kill a child that has no ear for them, nor does HUP where it is ignored.
+ * Nothing is written to memory: a child for one client would pay with a copy of each page.
  */
 void
 signals_reset_child(const struct tend_server *srv, bool will_hear)
@@ -352,7 +400,8 @@ signals_reset_child(const struct tend_server *srv, bool will_hear)
 	for (i = 0; i < COUNT(for_parent); i++) {
 		int signo = for_parent[i].signo;
 		bool spared = signo == SIGTTIN || signo == SIGTTOU ||
-		    (!will_hear && (signo == SIGUSR1 || signo == SIGUSR2));
+		    (!will_hear && (signo == SIGUSR1 || signo == SIGUSR2 ||
+		        (signo == SIGHUP && srv->policy.hup == HUP_MEANS_NOTHING)));
 
 		newborn_signal(signo, spared ? SIG_IGN : SIG_DFL);
 	}

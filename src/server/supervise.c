@@ -62,10 +62,17 @@ supervise_ready(struct tend_server *srv, const char *status)
 }
 
 void
-supervise_reloading(struct tend_server *srv)
+supervise_reloading(struct tend_server *srv, const char *status)
 {
-	notify_send(&srv->supervise->notify, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=About to restart",
-	    (long long)monotonic_microseconds());
+	notify_send(&srv->supervise->notify, "RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=%s",
+	    (long long)monotonic_microseconds(), status);
+}
+
+void
+supervise_unchanged(struct tend_server *srv, const char *status)
+{
+	supervise_reloading(srv, status);
+	supervise_ready(srv, status);
 }
 
 void

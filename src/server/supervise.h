@@ -34,8 +34,10 @@ void supervise_bound(struct tend_server *srv);
 
 /* Serving, for the first time or again. */
 void supervise_ready(struct tend_server *srv, const char *status);
-/* A restart has been asked for; supervise_ready() is to follow, whatever comes of it. */
-void supervise_reloading(struct tend_server *srv);
+/* A restart or fresh workers have been asked for; supervise_ready() is to follow in any case. */
+void supervise_reloading(struct tend_server *srv, const char *status);
+/* Nothing comes of it. Both are said: a supervisor that has sent the signal waits for them. */
+void supervise_unchanged(struct tend_server *srv, const char *status);
 void supervise_stopping(struct tend_server *srv);
 
 /* In the end; and in a child. */

@@ -95,6 +95,27 @@ def test_refused_restart_ends_the_reload(supervised, supervisor, directory):
     assert 'RELOADING' in heard[0] and 'refused' in heard[-1]['STATUS']
 
 
+def test_replacing_workers_is_a_reload(supervised, supervisor):
+    """NS-FIX-50: a supervisor that has sent HUP waits until the new ones are there."""
+    server = supervised('server_type', 'PreFork', 'port', '127.0.0.1:0', 'hup', 'workers')
+    supervisor.hear_until('READY')
+    before = set(wait_for_workers(server, 3))
+    server.signal(SIGHUP)
+    heard = supervisor.hear_until('READY')
+    assert 'RELOADING' in heard[0] and heard[-1]['STATUS'] == 'Serving'
+    eventually(lambda: not before & set(server.children()), what='the old ones are gone')
+
+
+@pytest.mark.parametrize('words', [('PreFork', 'ignore'), ('Fork', 'workers')])
+def test_reload_of_which_nothing_comes_ends(supervised, supervisor, words):
+    """NS-FIX-50"""
+    server = supervised('server_type', words[0], 'port', '127.0.0.1:0', 'hup', words[1])
+    supervisor.hear_until('READY')
+    server.signal(SIGHUP)
+    heard = supervisor.hear_until('READY')
+    assert 'RELOADING' in heard[0] and heard[-1]['STATUS'].startswith('Serving as before')
+
+
 def test_failed_start_is_not_ready(supervised, supervisor, directory):
     server = supervised('port', directory / 'no' / 'where|unix', listeners=0)
     assert server.wait() != 0

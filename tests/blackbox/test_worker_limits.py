@@ -1,11 +1,12 @@
-"""Workers that are replaced while the server serves: for their age or their memory.
+"""Workers that are replaced while the server serves: for their age, their memory, or by HUP.
 
-NS-PF-49, NS-FIX-49: the options max_worker_age and max_worker_memory. The service is worn.c, whose
-workers grow and tell when they come and go.
+NS-PF-49, NS-FIX-49: the options max_worker_age and max_worker_memory. NS-FIX-50: the option hup. The
+services are worn.c, whose workers grow and tell when they come and go, and pool.c.
 """
 
+import os
 import re
-from signal import SIGQUIT
+from signal import SIGHUP, SIGQUIT
 
 import pytest
 
@@ -13,12 +14,13 @@ import looking
 import pools
 import tend
 from daemons import as_root
-from pools import WORKERS, Storm, ask, pid_of, visit, wait_for_workers
+from pools import WORKERS, Storm, ask, is_served, pid_of, visit, wait_for_workers
 from tend import EX_CONFIG, eventually
 
 PORT = ['port', '127.0.0.1:0']
 OLD = r'Worker {} is \d+ s old; replacing it \(option max_worker_age\)'
 LARGE = r'Worker {} has \d+ MiB for itself, more than {}; replacing it \(option max_worker_memory\)'
+REPLACED = r'Workers replaced; \d+ of before still finish their clients \(option hup\)'
 
 # What a sanitizer wants where something is loaded before it.
 UNHARMED = {'ASAN_OPTIONS': 'verify_asan_link_order=0:detect_leaks=0'}
@@ -59,8 +61,25 @@ def trace(directory):
     return [(line.split()[0], int(line.split()[1])) for line in lines]
 
 
+def fewest(directory, count):
+    """How many workers there were at least, from when so many had come up."""
+    there, least = 0, count
+    for number, (what, _) in enumerate(trace(directory)):
+        there += 1 if what == 'up' else -1
+        if number >= count:
+            least = min(least, there)
+    return least
+
+
 def wait_gone(pids):
     eventually(lambda: not any(tend.is_alive(pid) for pid in pids), what=f'{pids} end')
+
+
+def hup(server):
+    """HUP, and waits until the log says that every worker is replaced."""
+    done = len(re.findall(REPLACED, server.log()))
+    server.signal(SIGHUP)
+    server.wait_log(REPLACED, count=done + 1)
 
 
 # ---- age ----
@@ -203,6 +222,16 @@ def test_chroot_without_proc_is_refused(directory):
 
 # ---- never all at once ----
 
+def test_others_serve_while_workers_are_replaced(begin, personality, directory):
+    """However long a worker takes to come up, one in eight is missing at most, or one."""
+    server = begin(personality, 4, 'hup', 'workers', 'slow', 0.2)
+    before = set(server.children())
+    hup(server)
+    wait_gone(before)
+    assert fewest(directory, 4) >= (4 if personality in CONSTANT else 3)
+    wait_for_workers(server, 4)
+
+
 def test_only_worker_has_its_successor_first(begin, directory):
     """Where workers have many clients each: there is always one to accept."""
     for personality in CONSTANT:
@@ -218,14 +247,144 @@ def test_only_worker_has_its_successor_first(begin, directory):
         (directory / 'control').unlink(missing_ok=True)
 
 
+def test_workers_stay_when_their_successors_cannot_start(start, personality, directory):
+    """One of a pool is lost at most; when the fault is gone everything goes on."""
+    crash = directory / 'crash'
+    server = pools.start_pool(start, personality, 3, 'hup', 'workers', 'crash', crash)
+    before = set(server.children())
+    eventually(lambda: is_served(server), what='it serves')
+    crash.write_text('refuse 1\n')
+    server.signal(SIGHUP)
+    server.wait_log('Workers die as soon as they start', count=2)
+    left = {pid for pid in before if tend.is_alive(pid)}
+    assert len(left) >= (3 if personality in CONSTANT else 2)
+    assert visit(server) in left
+    crash.unlink()
+    server.wait_log(REPLACED)
+    wait_gone(before)
+    visit(server)
+
+
+# ---- HUP ----
+
+def test_hup_replaces_workers_and_loses_nobody(begin, personality):
+    """NS-FIX-50: the first process, its sockets and its configuration stay."""
+    server = begin(personality, 3, 'hup', 'workers')
+    for _ in range(3):
+        before = set(server.children())
+        with Storm(server) as s:
+            eventually(lambda: s.runs() and is_served(server), what='it serves')
+            hup(server)
+            s.stop()
+            s.expect_all_served()
+        wait_gone(before)
+        wait_for_workers(server, 3)
+    server.wait_log(r'Replacing 3 workers \(option hup\)', count=3)
+    log = server.log()
+    assert 'Restarting' not in log and 'Restarted' not in log and 'die as soon' not in log
+    assert server.is_alive()
+
+
+def test_hup_lets_workers_finish_their_clients(begin, personality):
+    """And is done when their successors serve."""
+    server = begin(personality, 2, 'hup', 'workers')
+    with server.client() as c:
+        pid = pid_of(c)
+        hup(server)
+        assert pid_of(c) == pid
+        server.wait_log(r'Workers replaced; 1 of before')
+        eventually(lambda: visit(server) != pid, what='a successor serves')
+        assert ask(c, 'still') == 'still'
+        c.send_line('quit')
+        c.expect_end()
+    wait_gone([pid])
+    wait_for_workers(server, 2)
+
+
+def test_storm_of_hups_ends(begin, personality):
+    """Each asks for workers that are younger than itself; none is fatal."""
+    server = begin(personality, 2, 'hup', 'workers')
+    before = set(server.children())
+    for _ in range(50):
+        server.signal(SIGHUP)
+    server.wait_log(REPLACED)
+    wait_gone(before)
+    eventually(lambda: is_served(server), what='it serves')
+    assert server.stop(SIGQUIT) == 0
+
+
+def test_restart_while_workers_are_replaced(begin, personality):
+    """The new image begins with workers of its own; all of before leave."""
+    server = begin(personality, 4, 'hup', 'workers', 'slow', 0.2)
+    server.signal(SIGHUP)
+    server.wait_log('Replacing 4 workers')
+    before = set(server.children())
+    assert looking.ctl(server, 'reload').returncode == 0
+    server.wait_log('Restarted: ')
+    wait_gone(before)
+    wait_for_workers(server, 4)
+    hup(server)
+    visit(server)
+    assert server.stop(SIGQUIT) == 0
+
+
+@pytest.mark.parametrize('kind', ['Single', 'Fork'])
+def test_hup_has_nothing_to_replace(begin, kind):
+    server = begin(kind, 1, 'hup', 'workers')
+    server.signal(SIGHUP)
+    server.wait_log(rf'Signal HUP: server_type {kind} has no workers to replace \(option hup\)')
+    visit(server)
+    assert 'Restart' not in server.log()
+
+
+@pytest.mark.parametrize('kind', tend.PERSONALITIES)
+def test_hup_can_be_ignored(begin, kind):
+    """NS-FIX-50: by everybody, since a terminal that goes away sends it to all."""
+    server = begin(kind, 2, 'hup', 'ignore')
+    pids = server.children()
+    server.signal(SIGHUP)
+    server.wait_log(r'Signal HUP is ignored \(option hup\)')
+    with server.client() as c:
+        pid = pid_of(c)
+        if pid != server.pid:
+            os.kill(pid, SIGHUP)
+        assert ask(c, 'still') == 'still'
+        assert pid_of(c) == pid
+    if kind in WORKERS:
+        assert server.children() == pids
+    visit(server)
+    assert 'Restart' not in server.log()
+    assert server.stop(SIGQUIT) == 0
+
+
+def test_worker_is_told_although_hup_is_ignored(begin, personality):
+    """What the parent says counts: a worker that is too old leaves."""
+    server = begin(personality, 2, 'hup', 'ignore', 'max_worker_age', 0.3)
+    before = set(server.children())
+    wait_gone(before)
+    visit(server)
+
+
+@pytest.mark.parametrize('what', ['workers', 'ignore'])
+def test_reload_is_a_restart_whatever_hup_says(begin, what):
+    """A new configuration is what was asked for."""
+    server = begin('PreFork', 2, 'hup', what)
+    assert looking.ctl(server, 'reload').returncode == 0
+    server.wait_log('Restarted: ')
+    visit(server)
+
+
 # ---- nonsense ----
 
 @pytest.mark.parametrize('option, value', [
     ('max_worker_age', '-1'), ('max_worker_age', 'old'), ('max_worker_memory', '-1'),
     ('max_worker_memory', '0.5'), ('max_worker_memory', '64M'), ('max_worker_memory', '99999999'),
+    ('hup', 'never'), ('hup', 'worker'),
 ])
 def test_nonsense_is_refused(option, value):
     done = tend.run('check', 'echo', *PORT, f'--{option}={value}')
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) == 1
     assert option in done.stderr and value in done.stderr
+    if option == 'hup':
+        assert 'restart, hook, workers, ignore' in done.stderr

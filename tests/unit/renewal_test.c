@@ -1,4 +1,4 @@
-/* Who may leave and who has to come first, when workers are replaced (NS-PF-49). */
+/* Who may leave and who has to come first, when workers are replaced (NS-PF-49, NS-FIX-50). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
