@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
@@ -169,7 +168,7 @@ cancelled(void *data)
 	/* With child_stop finish nothing but the end of the client ends its handler (NW-62a). */
 	if (stop && !(srv->role == ROLE_CHILD && srv->policy.children_finish))
 		return true;
-	if (stop || loop_signal_pending(srv->loop, srv->role == ROLE_CHILD ? SIGHUP : SIGQUIT))
+	if (stop || signals_retire_requested(srv))
 		serve_let_go_of_listeners(srv);
 	return false;
 }

@@ -264,6 +264,8 @@ void signals_ignore_pipe(struct tend_server *srv);
 void signals_restore_pipe(struct tend_server *srv);
 /* Collects what has come without waiting and without running hooks; true when told to stop now. */
 bool signals_stop_requested(struct tend_server *srv);
+/* True when what was collected says that this process is to end after the client that it has. */
+bool signals_retire_requested(struct tend_server *srv);
 /* By the word of the option hup. */
 enum hup_means signals_hup_means(const char *word);
 /* Number of a name with or without SIG, any case; 0: unknown. */

@@ -436,3 +436,13 @@ signals_stop_requested(struct tend_server *srv)
 	    ((srv->role == ROLE_CHILD || (srv->personality->traits & PERSONALITY_NO_BIND)) &&
 		loop_signal_pending(srv->loop, SIGQUIT));
 }
+
+bool
+signals_retire_requested(struct tend_server *srv)
+{
+	if (srv->role != ROLE_CHILD)
+		return loop_signal_pending(srv->loop, SIGQUIT);
+	return loop_signal_pending(srv->loop, SIGHUP) &&
+	    (board_asked_to_retire(srv->board) ||
+		hup_means[srv->policy.hup].worker == stop_gracefully);
+}

@@ -357,6 +357,21 @@ def test_hup_can_be_ignored(begin, kind):
     assert server.stop(SIGQUIT) == 0
 
 
+@pytest.mark.parametrize('what', ['hook', 'ignore'])
+def test_hup_that_is_no_order_lets_a_worker_accept_again(begin, personality, what):
+    """In the middle of a client, too: one that goes on does not let go of its sockets."""
+    server = begin(personality, 1, 'hup', what)
+    with server.client() as c:
+        pid = pid_of(c)
+        os.kill(pid, SIGHUP)
+        assert ask(c, 'still') == 'still'
+        c.send_line('quit')
+        c.expect_end()
+    for _ in range(3):
+        assert visit(server) == pid
+    assert 'annot accept' not in server.log()
+
+
 def test_worker_is_told_although_hup_is_ignored(begin, personality):
     """What the parent says counts: a worker that is too old leaves."""
     server = begin(personality, 2, 'hup', 'ignore', 'max_worker_age', 0.3)
