@@ -31,7 +31,8 @@ struct timer {
 
 static struct link wheel[LEVELS][SLOTS];
 static struct timer *timers;
-static uint64_t now, elapsed; /* milliseconds */
+static uint64_t now, elapsed; /* milliseconds since the start, which the levels suffice for */
+static uint64_t started;
 static int ended;
 
 static uint64_t
@@ -40,7 +41,7 @@ read_clock(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000 - started;
 }
 
 static inline void
@@ -84,7 +85,8 @@ timers_open(size_t count)
 	for (level = 0; level < LEVELS; level++)
 		for (slot = 0; slot < SLOTS; slot++)
 			wheel[level][slot].next = wheel[level][slot].prev = &wheel[level][slot];
-	now = elapsed = read_clock();
+	started = read_clock();
+	now = elapsed = 0;
 }
 
 void
