@@ -1,6 +1,7 @@
 /*
  * A connection: one client, with buffers, deadlines and addresses, and the same calls whatever the
- * transport (tcp, unix, udp and unixdgram, later tls) and whatever the personality.
+ * transport (tcp, unix, udp and unixdgram, later tls, or your own: tend/transport.h) and whatever the
+ * personality.
  *
  * In a blocking personality (Single, INET, Fork, PreForkSimple, PreFork) a call that cannot go on
  * waits until the connection's deadline and then returns -ETIMEDOUT. Output is buffered: it leaves

@@ -31,7 +31,8 @@ TEND_BEGIN_DECLS
 
 /* What happens to a connection, in the order of its life. Each may be NULL; `readable` may not. */
 struct tend_conn_hooks {
-	/* Of a listener's: a client has come. Of tend_conn_connect()'s: the other side has answered. */
+	/* Of a listener's: a client has come. Of tend_conn_connect()'s: the other side has answered; of
+	   all: a transport that was put on has shaken hands (tend_conn_set_transport()). */
 	void (*accepted)(struct tend_conn *c);
 	void (*connected)(struct tend_conn *c);
 	/* There is input. Once for each time that more has come, whatever was left lying; again after

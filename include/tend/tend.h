@@ -23,6 +23,7 @@
 #include <tend/loop.h>
 #include <tend/options.h>
 #include <tend/conn.h>
+#include <tend/transport.h>
 #include <tend/evented.h>
 #include <tend/datagram.h>
 #include <tend/service.h>

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "net/conn_queue.h"
+#include "net/layer.h"
 
 /* Buffers larger than this are given back when their client leaves. */
 #define CONN_KEEP_BUFFER 65536
@@ -154,9 +155,22 @@ is_cancelled(const struct conn_mood *mood)
 	return mood->cancelled != NULL && mood->cancelled(mood->data);
 }
 
+/* Until `deadline`, the connection's own permitting, or until its transport is to be asked again. */
+int
+conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline)
+{
+	int64_t again = (events & CONN_LATER) != 0 ? c->extras->again_at : CLOCK_NEVER;
+	int r;
+
+	if (c->deadline < deadline)
+		deadline = c->deadline;
+	r = c->mood->wait(c, events & ~(unsigned)CONN_LATER, again < deadline ? again : deadline);
+	return r == -ETIMEDOUT && again < deadline ? 0 : r;
+}
+
 /*
- * Waits for at most `limit` (a duration), the connection's own deadline permitting. The clock is
- * read only here: a call that need not wait costs no time-keeping.
+ * For at most `limit` (a duration). The clock is read only here: a call that need not wait costs no
+ * time-keeping.
  */
 int
 conn_wait(struct tend_conn *c, unsigned events, int64_t limit)
@@ -166,9 +180,7 @@ conn_wait(struct tend_conn *c, unsigned events, int64_t limit)
 
 	if (limit != CLOCK_NEVER)
 		deadline = clock_after(clock_now(), limit);
-	if (c->deadline < deadline)
-		deadline = c->deadline;
-	r = c->mood->wait(c, events, deadline);
+	r = conn_wait_until(c, events, deadline);
 	if (r == -ETIMEDOUT)
 		c->timed_out = true;
 	return r;
@@ -262,11 +274,11 @@ conn_handshake(struct tend_conn *c)
 		return 0;
 	deadline = clock_after(clock_now(), or_never(c->mood->limits->handshake));
 	for (;;) {
-		int r = c->transport->handshake(c);
+		int r = conn_shake_once(c);
 
 		if (r != -EAGAIN)
 			return r;
-		r = c->mood->wait(c, c->want, deadline < c->deadline ? deadline : c->deadline);
+		r = conn_wait_until(c, c->want, deadline);
 		if (r < 0)
 			return r;
 	}
@@ -274,13 +286,14 @@ conn_handshake(struct tend_conn *c)
 
 /*
  * Takes the descriptor off the connection, which is closed from then on. Who else refers to it, as
- * standard input and output do, lets go first.
+ * standard input and output do, lets go first; so do the transports, without a word.
  */
 static int
 detach(struct tend_conn *c, bool lives_on)
 {
 	int fd = c->fd;
 
+	conn_transport_done(c);
 	if (c->mood->closing != NULL)
 		c->mood->closing(c, lives_on);
 	/* Addresses may be asked for later. Ours the listener can tell too. */
@@ -296,12 +309,9 @@ detach(struct tend_conn *c, bool lives_on)
 static void
 close_now(struct tend_conn *c)
 {
-	int fd;
+	int fd = detach(c, false);
 
-	if (c->transport->done != NULL)
-		c->transport->done(c);
 	/* EINTR too means closed on Linux; a second close could hit somebody else's descriptor. */
-	fd = detach(c, false);
 	if (fd >= 0)
 		close(fd);
 }
@@ -337,15 +347,14 @@ client_may_be_sending(struct tend_conn *c)
 	ssize_t n;
 	int tries = 4;
 
-	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0 ||
-	    (c->transport->traits & TRANSPORT_DATAGRAM))
+	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0 || conn_is_datagram(c))
 		return false;
 	if (c->unread || buf_length(&c->in) > c->taken)
 		return true;
 	/* One look: input that nobody read makes the kernel answer close() with a reset. A transport
 	   that has to write before it can read gets to do so, if that needs no waiting. */
 	do
-		n = c->transport->read(c, scrap, sizeof(scrap));
+		n = conn_read_bytes(c, scrap, sizeof(scrap));
 	while (n == -EAGAIN && c->want == POLLOUT && --tries > 0 && c->mood->wait(c, POLLOUT, 0) == 0);
 	return n > 0;
 }
@@ -362,9 +371,9 @@ linger(struct tend_conn *c)
 		return;
 	deadline = clock_after(clock_now(), c->mood->limits->linger);
 	while (swallowed < CONN_LINGER_BYTES) {
-		ssize_t n = c->transport->read(c, scrap, sizeof(scrap));
+		ssize_t n = conn_read_bytes(c, scrap, sizeof(scrap));
 
-		if (n == -EAGAIN && c->mood->wait(c, c->want, deadline) == 0)
+		if (n == -EAGAIN && conn_wait_until(c, c->want, deadline) == 0)
 			continue;
 		if (n <= 0)
 			return;
@@ -376,10 +385,8 @@ linger(struct tend_conn *c)
 static void
 let_drain(struct tend_conn *c)
 {
-	if ((c->transport->traits & TRANSPORT_WRAPPED) && !c->output_ended)
+	if (!c->output_ended && !conn_is_plain(c))
 		conn_end_output(c);
-	if (c->transport->done != NULL)
-		c->transport->done(c);
 	c->mood->drain(c->mood->data, detach(c, true));
 }
 
@@ -394,8 +401,8 @@ conn_part(struct tend_conn *c)
 	}
 	if (last_words)
 		linger(c);
-	else if ((c->transport->traits & TRANSPORT_WRAPPED) && !c->output_ended)
-		c->transport->shutdown(c);
+	else if (!c->output_ended && !conn_is_plain(c))
+		conn_shutdown_once(c);
 	close_now(c);
 }
 

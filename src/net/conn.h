@@ -69,6 +69,8 @@ struct conn_mood {
 	bool (*may_read)(struct tend_conn *c);
 	/* ...closing must not wait: takes conn_close() over, or says false... */
 	bool (*close)(struct tend_conn *c, bool abort);
+	/* ...its transport is another one, which may have to shake hands. NULL: that is waited for... */
+	void (*changed)(struct tend_conn *c, bool shakes);
 	/* ...and one connection may move so many bytes before the others get a look. */
 	int64_t share, left;
 
@@ -96,6 +98,8 @@ struct conn_mood {
 
 	/* A wait of the handler's that is not made through `wait` begins, or is over. May be NULL. */
 	void (*waits)(void *data, bool begins);
+	/* What is on the descriptor are no more the client's bytes. May be NULL. */
+	void (*wrapped)(struct tend_conn *c);
 	/* The descriptor is about to be closed or, if `lives_on`, to be another's. May be NULL. */
 	void (*closing)(struct tend_conn *c, bool lives_on);
 	/* Takes a descriptor whose client may still be sending, so that nobody waits for it. NULL: the
@@ -159,6 +163,8 @@ struct conn_extras {
 
 	struct queue *queue; /* output that is not in `out`: see conn_queue.c */
 	struct buf    late;  /* output that must wait for the end of a piece under way */
+
+	int64_t again_at; /* CONN_LATER: when its transport is to be asked again */
 };
 
 /* What conn_send() is doing: nothing, sending the queue, or sending the caller's own piece. */
@@ -174,14 +180,14 @@ struct tend_conn {
 	bool                    input_ended;  /* the client has finished sending */
 	bool                    output_ended; /* we have */
 	bool                    ending;       /* we have once the queue is empty */
-	const struct transport *transport;
+	const struct tend_transport *transport;
 	struct conn_mood       *mood;
 	struct buf              in;  /* received, not yet read by the handler */
 	struct buf              out; /* written by the handler, not yet sent */
 	struct conn_extras     *extras;
 	uint32_t                taken; /* of `in`: lent to the handler by getline, consumed by the next call */
-	int                     broken; /* the error that ended output, 0: none */
-	int                     input_error;
+	int16_t                 broken; /* the error that ended output, 0: none */
+	int16_t                 input_error;
 	uint32_t                received; /* bytes there ever were, modulo 2^32: to see that some were consumed */
 
 	char    lent;       /* the byte that the lent text's final NUL hides */
@@ -198,11 +204,12 @@ struct tend_conn {
 	bool    reading;    /* a call waits for input: what it has searched must stay */
 	bool    closing;    /* as soon as the sending that is under way is over */
 	bool    unknown;    /* it may still be denied: others do not see it */
-	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT... */
+	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
 	uint8_t read_want;  /* ...of a read... */
 	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
 	uint8_t sending;    /* enum conn_sending */
 	uint8_t refusal;    /* enum tend_refusal */
+	uint8_t balks;      /* of its transport, one after the other */
 
 	uint32_t place; /* among all clients of the server, for limits; 0: none */
 
@@ -265,6 +272,9 @@ int conn_give_up_fd(struct tend_conn *c);
 /* Frees what belongs to this client; the buffers stay for the next, unless they grew large. */
 void conn_release(struct tend_conn *c);
 
+/* Beside POLLIN and POLLOUT: that some time passes. */
+#define CONN_LATER 0x80
+
 /* For transports. */
 static inline int
 conn_fd(const struct tend_conn *c)
@@ -284,6 +294,72 @@ conn_unsent(const struct tend_conn *c)
 	return buf_length(&c->out) + (c->extras != NULL && c->extras->queue != NULL);
 }
 
+/* Peers are processes of this machine: no address rules. */
+static inline bool
+conn_is_local(const struct tend_conn *c)
+{
+	return (c->listener->transport->traits & TRANSPORT_LOCAL) != 0;
+}
+
+/* It is one packet. */
+static inline bool
+conn_is_datagram(const struct tend_conn *c)
+{
+	return (c->listener->transport->traits & TRANSPORT_DATAGRAM) != 0;
+}
+
+/* Bytes on the descriptor are the client's bytes. */
+bool conn_is_plain(const struct tend_conn *c);
+/* Input that lies inside the transport: no event tells of it. */
+size_t conn_ask_pending(struct tend_conn *c);
+static inline size_t
+conn_pending(struct tend_conn *c)
+{
+	return c->transport->pending != NULL ? conn_ask_pending(c) : 0;
+}
+
+/* ---- calls of the transport, which may be anybody's: what they return makes sense afterwards ---- */
+
+/*
+ * What a call comes to that moved nothing, or said so. -EAGAIN, with what is waited for (`unsaid` if
+ * it has not said so) in c->want; or an error.
+ */
+int conn_balked(struct tend_conn *c, ssize_t result, unsigned unsaid);
+
+/* Bytes, 0 at the end, -EAGAIN or -errno. */
+static inline ssize_t
+conn_read_bytes(struct tend_conn *c, void *into, size_t size)
+{
+	ssize_t n;
+
+	c->want = 0;
+	n = c->transport->read(c, into, size);
+	if (n < 0 || (size_t)n > size)
+		n = conn_balked(c, n, POLLIN);
+	else
+		c->balks = 0;
+	return n;
+}
+
+/* Of `size` bytes in these parts: those taken, at least one, -EAGAIN or -errno. */
+static inline ssize_t
+conn_write_bytes(struct tend_conn *c, const struct iovec *parts, int count, size_t size)
+{
+	ssize_t n;
+
+	c->want = 0;
+	n = c->transport->write(c, parts, count);
+	if (n <= 0 || (size_t)n > size)
+		n = conn_balked(c, n, POLLOUT);
+	else
+		c->balks = 0;
+	return n;
+}
+
+/* One step of it. 0, -EAGAIN or -errno. */
+int conn_shake_once(struct tend_conn *c);
+int conn_shutdown_once(struct tend_conn *c);
+
 /* Between the files of the connection. */
 
 /* Input is asked for in pieces of this size. */
@@ -293,6 +369,7 @@ struct conn_extras *conn_extras(struct tend_conn *c); /* NULL: out of memory */
 void conn_learn_peer(struct tend_conn *c); /* while it still can be asked for */
 bool conn_expired(const struct tend_conn *c); /* the deadline of the whole connection has passed */
 int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
+int  conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
 int  conn_end_output(struct tend_conn *c); /* the queue is empty. 0, -EAGAIN or -errno */
 int  conn_writable(const struct tend_conn *c); /* 0 when output can be taken */
@@ -301,6 +378,7 @@ int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, th
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */
 void conn_stdio_flush(struct tend_conn *c);
 void conn_stdio_drop(struct tend_conn *c);
+void conn_stdio_forget(struct tend_conn *c); /* what was read ahead */
 void conn_stdio_reset(struct tend_conn *c);
 void conn_stdio_close(struct tend_conn *c);
 void conn_addr_release(struct tend_conn *c);

@@ -47,14 +47,15 @@ lend(struct tend_conn *c, size_t size, size_t text)
 
 /*
  * How long this wait may last. The pieces of one line share their time: a client that sends a byte
- * now and then is as slow as one that sends nothing.
+ * now and then is as slow as one that sends nothing. So do waits after which the transport had
+ * nothing for us.
  */
 static int64_t
 rest_of(struct tend_conn *c, int64_t limit)
 {
 	int64_t now;
 
-	if (!c->in_pieces || limit == CLOCK_NEVER)
+	if ((!c->in_pieces && c->balks < 2) || limit == CLOCK_NEVER)
 		return limit;
 	now = clock_now();
 	if (c->pieces_until == 0)
@@ -91,17 +92,18 @@ wait_for_input(struct tend_conn *c)
 static ssize_t
 read_once(struct tend_conn *c, void *into, size_t size)
 {
-	ssize_t (*read)(struct tend_conn *, void *, size_t) =
-	    c->patient ? c->mood->receive : c->transport->read;
+	bool buffered = into == NULL, patient = c->patient;
 	ssize_t n;
 
 	c->patient = false;
-	if (into != NULL)
-		return read(c, into, size);
-	if (buf_reserve(&c->in, size) < 0)
-		return -ENOMEM;
-	n = read(c, buf_room(&c->in), buf_room_size(&c->in));
-	if (n > 0)
+	if (buffered) {
+		if (buf_reserve(&c->in, size) < 0)
+			return -ENOMEM;
+		into = buf_room(&c->in);
+		size = buf_room_size(&c->in);
+	}
+	n = patient ? c->mood->receive(c, into, size) : conn_read_bytes(c, into, size);
+	if (buffered && n > 0)
 		buf_added(&c->in, (size_t)n);
 	return n;
 }
@@ -115,7 +117,7 @@ has_drained(struct tend_conn *c, size_t got, size_t asked)
 	/* Others who share the process get a look at it now and then. */
 	if (mood->share != 0 && (mood->left -= (int64_t)got) <= 0)
 		return true;
-	return got < asked && c->transport->pending == NULL;
+	return got < asked && conn_pending(c) == 0;
 }
 
 /* What a wait may come to, and a read may not. */
@@ -130,6 +132,8 @@ is_end_of_wait(struct tend_conn *c, ssize_t n)
 static ssize_t
 receive_or_fail(struct tend_conn *c, void *into, size_t size)
 {
+	bool tried = false;
+
 	if (!c->open)
 		return -ENOTCONN;
 	/* A failure was told. */
@@ -169,11 +173,14 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
 		if (n == 0)
 			c->input_ended = true;
 		else if (n != -EAGAIN && n != -ENOMEM)
-			c->input_error = (int)n;
+			c->input_error = (int16_t)n;
 		if (n != -EAGAIN)
 			return n;
 		c->drained = true;
 		c->read_want = c->want;
+		if (!tried && !c->in_pieces)
+			c->pieces_until = 0;
+		tried = true;
 	}
 }
 
@@ -382,7 +389,7 @@ tend_wait_readable(struct tend_conn *c, double seconds)
 	conn_take_back(c);
 	if (buf_length(&c->in) > 0 || c->input_ended)
 		return 1;
-	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
+	if (conn_pending(c) > 0)
 		return 1;
 	r = tend_flush(c);
 	if (r == -ECANCELED || r == -ETIMEDOUT)

@@ -19,7 +19,7 @@ int
 conn_break(struct tend_conn *c, int code)
 {
 	if (c->broken == 0)
-		c->broken = code;
+		c->broken = (int16_t)code;
 	c->write_want = 0;
 	buf_clear(&c->out);
 	if (c->extras != NULL)
@@ -89,21 +89,40 @@ send_once(struct tend_conn *c, const char **data, size_t *size)
 	};
 	int skip = parts[0].iov_len == 0;
 	int count = (*size > 0 ? 2 : 1) - skip;
-	ssize_t n = c->transport->write(c, parts + skip, count);
+	ssize_t n = conn_write_bytes(c, parts + skip, count, buf_length(&c->out) + *size);
 
 	if (n >= 0)
 		advance(c, (size_t)n, data, size);
 	return n;
 }
 
+/*
+ * How long this wait may last. A transport that finds again and again that it cannot go on is as slow
+ * as one that says so once: such waits share their time, which ends at `*until` (0: not known yet).
+ */
+static int64_t
+rest_of(struct tend_conn *c, int64_t *until)
+{
+	int64_t now;
+
+	if (c->balks < 2 || c->idle == CLOCK_NEVER) {
+		*until = 0;
+		return c->idle;
+	}
+	now = clock_now();
+	if (*until == 0)
+		*until = clock_after(now, c->idle);
+	return *until > now ? *until - now : 0;
+}
+
 /* The transport cannot go on. 0: it was waited for; -EAGAIN: nobody may wait. */
 static int
-wait_to_send(struct tend_conn *c, unsigned events)
+wait_to_send(struct tend_conn *c, unsigned events, int64_t *until)
 {
 	int r;
 
 	c->write_want = (uint8_t)events;
-	r = conn_wait(c, events, c->idle);
+	r = conn_wait(c, events, rest_of(c, until));
 	if (r != -EAGAIN)
 		c->write_want = 0;
 	return r;
@@ -120,7 +139,7 @@ let_a_turn_pass(struct tend_conn *c)
 
 /* Others who share the process get a look at it now and then. 0 or as wait_to_send(). */
 static int
-share(struct tend_conn *c, ssize_t sent)
+share(struct tend_conn *c, ssize_t sent, int64_t *until)
 {
 	struct conn_mood *mood = c->mood;
 
@@ -128,12 +147,14 @@ share(struct tend_conn *c, ssize_t sent)
 		return let_a_turn_pass(c);
 	if (mood->share == 0 || (mood->left -= sent) > 0)
 		return 0;
-	return wait_to_send(c, POLLOUT);
+	return wait_to_send(c, POLLOUT, until);
 }
 
 static int
 send_all(struct tend_conn *c, const char **data, size_t *size)
 {
+	int64_t until = 0;
+
 	while (conn_unsent(c) + *size > 0) {
 		ssize_t n = c->extras != NULL && c->extras->queue != NULL ? conn_queue_send(c)
 		                                                          : send_once(c, data, size);
@@ -142,11 +163,11 @@ send_all(struct tend_conn *c, const char **data, size_t *size)
 		if (n > 0 && c->mood->traffic != NULL)
 			conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
 		if (n == -EAGAIN)
-			r = wait_to_send(c, c->want);
+			r = wait_to_send(c, c->want, &until);
 		else if (n < 0)
 			return (int)n;
 		else
-			r = conn_unsent(c) + *size > 0 ? share(c, n) : 0;
+			r = conn_unsent(c) + *size > 0 ? share(c, n, &until) : 0;
 		if (r < 0)
 			return r;
 		if (c->broken != 0)
@@ -325,10 +346,11 @@ tend_flush(struct tend_conn *c)
 int
 conn_end_output(struct tend_conn *c)
 {
+	int64_t until = 0;
 	int r;
 
-	while ((r = c->transport->shutdown(c)) == -EAGAIN)
-		if ((r = wait_to_send(c, c->want)) < 0)
+	while ((r = conn_shutdown_once(c)) == -EAGAIN)
+		if ((r = wait_to_send(c, c->want, &until)) < 0)
 			return r == -EAGAIN ? r : conn_break(c, r);
 	if (r == 0)
 		c->output_ended = true;

@@ -28,6 +28,7 @@ struct queue {
 	size_t        given;
 	bool          running; /* a marker: the queue stays although it is empty */
 	unsigned      round;   /* of markers that were run together */
+	bool          beyond;  /* what stood behind it has left together with what stood before */
 };
 
 static struct queue *
@@ -42,6 +43,14 @@ conn_queue_given(const struct tend_conn *c)
 	const struct queue *q = queue_of(c);
 
 	return q != NULL ? q->given : 0;
+}
+
+bool
+conn_queue_is_at_end(const struct tend_conn *c)
+{
+	const struct queue *q = queue_of(c);
+
+	return q != NULL && q->running && !q->beyond && q->first == NULL && buf_length(&c->out) == 0;
 }
 
 static int
@@ -112,25 +121,29 @@ static void
 settle_due(struct tend_conn *c, struct queue *q)
 {
 	bool alone = c->mood->may_wait == NULL;
+	struct entry *e;
 
 	/* From one of them: whoever called it goes on. */
 	if (q->running)
 		return;
 	q->running = true;
 	q->round++;
-	while (is_due(c, q) && (alone || q->first->round != q->round))
-		settle(c, take_first(q), 0);
+	while (is_due(c, q) && (alone || q->first->round != q->round)) {
+		e = take_first(q);
+		q->beyond = e->at < q->passed;
+		settle(c, e, 0);
+	}
 	q->running = false;
 	queue_end(c, q);
 }
 
 static int
-gather(struct tend_conn *c, const struct queue *q, struct iovec parts[PARTS])
+gather(struct tend_conn *c, const struct queue *q, struct iovec parts[PARTS], size_t *size)
 {
 	const struct entry *e;
 	char *buffered = buf_data(&c->out);
 	uint64_t at = q->passed;
-	int n = 0;
+	int i, n = 0;
 
 	for (e = q->first; e != NULL && n < PARTS - 2; e = e->next) {
 		if (e->at > at)
@@ -143,6 +156,8 @@ gather(struct tend_conn *c, const struct queue *q, struct iovec parts[PARTS])
 	if (e == NULL && q->passed + buf_length(&c->out) > at)
 		parts[n++] = (struct iovec){ buffered + (at - q->passed),
 			buf_length(&c->out) - (size_t)(at - q->passed) };
+	for (i = 0, *size = 0; i < n; i++)
+		*size += parts[i].iov_len;
 	return n;
 }
 
@@ -173,8 +188,9 @@ conn_queue_send(struct tend_conn *c)
 {
 	struct queue *q = queue_of(c);
 	struct iovec parts[PARTS];
-	int count = gather(c, q, parts);
-	ssize_t n = count > 0 ? c->transport->write(c, parts, count) : 0;
+	size_t size;
+	int count = gather(c, q, parts, &size);
+	ssize_t n = count > 0 ? conn_write_bytes(c, parts, count, size) : 0;
 
 	if (n < 0)
 		return n;

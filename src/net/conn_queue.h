@@ -18,6 +18,9 @@ bool conn_queue_is_due(const struct tend_conn *c);
 /* Forgets it all: pieces are released, markers are called with -ECANCELED. */
 void conn_queue_drop(struct tend_conn *c);
 
+/* One of its markers is being run, and nothing was written behind it before. */
+bool conn_queue_is_at_end(const struct tend_conn *c);
+
 /* Bytes in pieces that were given. */
 size_t conn_queue_given(const struct tend_conn *c);
 

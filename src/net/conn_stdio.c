@@ -103,6 +103,13 @@ reset(FILE *stream)
 	clearerr(stream);
 }
 
+void
+conn_stdio_forget(struct tend_conn *c)
+{
+	if (c->extras != NULL)
+		reset(c->extras->stdio_in);
+}
+
 /* For the next client: nothing of this one is left, and the streams are as new. */
 void
 conn_stdio_reset(struct tend_conn *c)

@@ -79,7 +79,7 @@ static bool
 take_over_close(struct tend_conn *c, bool abort)
 {
 	struct evented *m = evented_of(c);
-	bool early = m->phase == EVENTED_CONNECTING || m->phase == EVENTED_SHAKING;
+	bool early = m->phase == EVENTED_CONNECTING || m->phase == EVENTED_SHAKING || m->shakes;
 
 	tell_finishing(m);
 	if (!is_alive(m))
@@ -158,12 +158,25 @@ silent_until(const struct evented *m)
 	return limit == CLOCK_NEVER ? CLOCK_NEVER : clock_after(m->active_at, limit);
 }
 
+/* When its transport is to be asked again, which wanted some time to pass. */
+static int64_t
+again_at(const struct evented *m)
+{
+	const struct tend_conn *c = &m->c;
+	unsigned want = c->read_want | c->write_want | (m->phase == EVENTED_SHAKING ? c->want : 0U);
+
+	return (want & CONN_LATER) != 0 ? c->extras->again_at : CLOCK_NEVER;
+}
+
 static int64_t
 due_time(const struct evented *m)
 {
 	int64_t until = m->phase == EVENTED_OPEN || m->phase == EVENTED_CLOSING ? silent_until(m)
 	                                                                         : CLOCK_NEVER;
+	int64_t again = again_at(m);
 
+	if (again < until)
+		until = again;
 	return until < m->c.deadline ? until : m->c.deadline;
 }
 
@@ -279,80 +292,7 @@ be_silent(struct evented *m)
 	evented_settle(m);
 }
 
-static void
-time_is_up(struct tend_timer *t)
-{
-	struct evented *m = t->data;
-	int64_t begun = conns_clock(conns(m));
-
-	m->armed = false;
-	if (m->phase >= EVENTED_AWAITED)
-		evented_fiber_time(m);
-	else if (loop_now(conns(m)->loop) >= due_time(m))
-		be_silent(m);
-	else
-		evented_arm(m);
-	conns_took(m, begun);
-}
-
 /* ---- phases ---- */
-
-static void
-shaken(struct evented *m, int code)
-{
-	struct evented_mood *mood = evented_mood_of(&m->c);
-
-	m->c.write_want = 0;
-	m->c.drained = false;
-	m->c.deadline = m->c.mood->limits->total > 0
-	    ? clock_after(loop_now(conns(m)->loop), m->c.mood->limits->total)
-	    : CLOCK_NEVER;
-	if (mood->shaken != NULL) {
-		mood->shaken(&m->c, code);
-		return;
-	}
-	if (code < 0) {
-		evented_fail(m, code);
-		return;
-	}
-	m->phase = EVENTED_OPEN;
-	evented_touch(m);
-	evented_arm(m);
-	m->inside = true;
-	if (m->hooks->connected != NULL)
-		m->hooks->connected(&m->c);
-	m->inside = false;
-}
-
-static void
-go_on_shaking(struct evented *m, unsigned events)
-{
-	int r = m->c.transport->handshake(&m->c);
-
-	(void)events;
-	if (r != -EAGAIN)
-		shaken(m, r);
-}
-
-static void
-has_connected(struct evented *m, unsigned events)
-{
-	int error = 0;
-	socklen_t size = sizeof(error);
-
-	(void)events;
-	if (getsockopt(m->c.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-		error = errno;
-	if (error != 0) {
-		evented_fail(m, -error);
-		return;
-	}
-	m->phase = EVENTED_SHAKING;
-	if (m->c.transport->handshake != NULL)
-		go_on_shaking(m, 0);
-	else
-		shaken(m, 0);
-}
 
 /* The kernel tells of an error that no read or write has met. */
 static void
@@ -430,8 +370,8 @@ happen_to_held(struct evented *m, unsigned events)
 
 static void (*const happen[])(struct evented *m, unsigned events) = {
 	[EVENTED_HELD] = happen_to_held,
-	[EVENTED_CONNECTING] = has_connected,
-	[EVENTED_SHAKING] = go_on_shaking,
+	[EVENTED_CONNECTING] = evented_has_connected,
+	[EVENTED_SHAKING] = evented_go_on_shaking,
 	[EVENTED_OPEN] = happen_to_open,
 	[EVENTED_CLOSING] = happen_to_closing,
 	[EVENTED_AWAITED] = evented_fiber_event,
@@ -449,6 +389,44 @@ evented_event(struct tend_watch *w, unsigned events)
 	happen[m->phase](m, events);
 	if (m->phase < EVENTED_AWAITED)
 		evented_settle(m);
+	conns_took(m, begun);
+}
+
+/* What its transport waits for is there. */
+static void
+ask_again(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	unsigned events = 0;
+
+	if ((c->read_want & CONN_LATER) != 0) {
+		c->read_want = POLLIN;
+		events |= TEND_READ;
+	}
+	if ((c->write_want & CONN_LATER) != 0) {
+		c->write_want = POLLOUT;
+		events |= TEND_WRITE;
+	}
+	happen[m->phase](m, events);
+	evented_settle(m);
+}
+
+static void
+time_is_up(struct tend_timer *t)
+{
+	struct evented *m = t->data;
+	struct conns *all = conns(m);
+	int64_t begun = conns_clock(all), now = loop_now(all->loop);
+
+	m->armed = false;
+	if (m->phase >= EVENTED_AWAITED)
+		evented_fiber_time(m);
+	else if (now >= again_at(m))
+		ask_again(m);
+	else if (now >= due_time(m))
+		be_silent(m);
+	else
+		evented_arm(m);
 	conns_took(m, begun);
 }
 
@@ -495,7 +473,7 @@ evented_settle(struct evented *m)
 	r = evented_interest(m);
 	if (r < 0)
 		evented_fail(m, r);
-	else if (!m->armed)
+	else if (!m->armed || ((c->read_want | c->write_want | c->want) & CONN_LATER) != 0)
 		evented_arm(m);
 }
 
@@ -506,6 +484,8 @@ evented_due(struct evented *m)
 		evented_fiber_due(m);
 		return;
 	}
+	if (m->phase == EVENTED_SHAKING && m->shakes)
+		evented_go_on_shaking(m, 0);
 	evented_deliver_again(m);
 	evented_settle(m);
 }
@@ -547,6 +527,7 @@ evented_mood_init(struct evented_mood *mood, struct conns *all)
 			.queued = queued,
 			.may_wait = evented_may_not_wait,
 			.close = take_over_close,
+			.changed = evented_changed,
 			.retimed = retimed,
 			.closing = evented_closing,
 			.share = EVENTED_SHARE,
@@ -585,53 +566,4 @@ free_memory:
 close_fd:
 	close(fd);
 	return r;
-}
-
-void
-evented_connect(struct evented *m, double seconds)
-{
-	m->phase = EVENTED_CONNECTING;
-	m->c.write_want = POLLOUT; /* what is written meanwhile waits */
-	m->c.drained = true;
-	tend_set_deadline(&m->c, seconds);
-	/* In the next turn at the earliest: its owner has not even got the pointer yet. */
-	conns_attend(m);
-}
-
-void
-evented_shake(struct evented *m)
-{
-	int64_t limit = m->c.mood->limits->handshake;
-
-	m->phase = EVENTED_SHAKING;
-	m->c.write_want = POLLOUT; /* what is written meanwhile waits */
-	if (limit > 0)
-		m->c.deadline = clock_after(loop_now(conns(m)->loop), limit);
-	go_on_shaking(m, 0);
-	evented_settle(m);
-}
-
-void
-evented_hold(struct evented *m)
-{
-	if (m->phase != EVENTED_SHAKING)
-		return;
-	m->phase = EVENTED_HELD;
-	tend_timer_stop(&m->timer);
-	evented_interest(m);
-}
-
-void
-evented_begin(struct evented *m)
-{
-	if (!is_alive(m))
-		return;
-	if (m->phase != EVENTED_CLOSING) {
-		m->phase = EVENTED_OPEN;
-		m->armed = false;
-		evented_touch(m);
-		if (evented_reads(m))
-			evented_try_input(m);
-	}
-	evented_settle(m);
 }

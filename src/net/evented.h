@@ -90,6 +90,7 @@ struct evented {
 	bool    inside;     /* one of its hooks is running */
 	bool    armed;      /* the timer stands no later than it has to */
 	bool    kicked;     /* fiber: somebody else closed it */
+	bool    shakes;     /* its new transport has to begin its handshake */
 	bool    suspended;  /* fiber */
 	bool    in_vain;    /* fiber: awaited, and never had a handler */
 	uint8_t waiting;    /* fiber: for TEND_READ, TEND_WRITE */
@@ -221,6 +222,12 @@ void evented_free(struct evented *m);
 /* The connection lets go of its descriptor. Not later: the number may be another's in a moment. */
 void evented_closing(struct tend_conn *c, bool lives_on);
 int  evented_interest(struct evented *m);
+/* In evented_begin.c: the phases before it is open, and a transport that has changed. */
+void evented_has_connected(struct evented *m, unsigned events);
+void evented_go_on_shaking(struct evented *m, unsigned events);
+void evented_changed(struct tend_conn *c, bool shakes);
+/* 0, or why its transport cannot change now. */
+int  evented_may_change(const struct evented *m);
 void evented_fiber_event(struct evented *m, unsigned events);
 void evented_fiber_due(struct evented *m);
 void evented_fiber_time(struct evented *m);

@@ -185,7 +185,7 @@ tend_conn_detach(struct tend_conn *c, void **unread, size_t *size)
 
 	if (!c->open)
 		return -ENOTCONN;
-	if (!hooks_are_used(c) || (c->transport->traits & TRANSPORT_WRAPPED))
+	if (!hooks_are_used(c) || !conn_is_plain(c) || conn_pending(c) > 0)
 		return -EINVAL;
 	conn_stdio_flush(c);
 	if (conn_unsent(c) > 0)

@@ -30,6 +30,28 @@ is_own(struct tend_conn *c)
 	return m->phase == EVENTED_FIBER && m->fiber != NULL && fiber_current() == m->fiber;
 }
 
+static void
+arm_at(struct evented *m, int64_t at)
+{
+	if (at == CLOCK_NEVER || (tend_timer_running(&m->timer) && m->timer.at <= at))
+		return;
+	timer_start_at(loop_of(m), &m->timer, at);
+}
+
+static void
+arm(struct evented *m)
+{
+	arm_at(m, m->until);
+}
+
+/* Output that others have queued waits for a moment that its transport has said. */
+static bool
+sends_later(const struct evented *m)
+{
+	return (m->c.write_want & CONN_LATER) != 0 && m->c.sending == SENDING_NOT &&
+	    m->phase == EVENTED_FIBER;
+}
+
 /* For what the handler waits, and for output that others have queued. */
 static int
 watch(struct evented *m)
@@ -38,15 +60,9 @@ watch(struct evented *m)
 
 	if (!m->suspended || (m->waiting & TEND_WRITE) == 0)
 		events |= evented_bits(m->c.write_want);
+	if (sends_later(m))
+		arm_at(m, m->c.extras->again_at);
 	return tend_watch_change(&m->watch, events);
-}
-
-static void
-arm(struct evented *m)
-{
-	if (m->until == CLOCK_NEVER || (tend_timer_running(&m->timer) && m->timer.at <= m->until))
-		return;
-	timer_start_at(loop_of(m), &m->timer, m->until);
 }
 
 /* The handler is to end: the server stops, or somebody else has closed its client. */
@@ -417,15 +433,21 @@ evented_fiber_due(struct evented *m)
 void
 evented_fiber_time(struct evented *m)
 {
-	if (m->phase == EVENTED_AWAITED && loop_now(loop_of(m)) >= m->until) {
+	int64_t now = loop_now(loop_of(m));
+
+	if (m->phase == EVENTED_AWAITED && now >= m->until) {
 		m->c.timed_out = true;
 		leave_early(m, false);
 	} else if (m->phase == EVENTED_AWAITED) {
 		arm(m);
 	}
+	if (sends_later(m) && now >= m->c.extras->again_at) {
+		m->c.write_want = 0;
+		send_queued(m);
+	}
 	if (!m->suspended)
 		return;
-	if (loop_now(loop_of(m)) >= m->until)
+	if (now >= m->until)
 		evented_resume(m, -ETIMEDOUT);
 	else
 		arm(m);

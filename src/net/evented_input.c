@@ -88,8 +88,7 @@ look_after_input(struct evented *m, uint32_t before)
 
 	if (c->input_error != 0) {
 		evented_fail(m, c->input_error);
-	} else if (is_wanted_again(m, before) ||
-	    (c->transport->pending != NULL && c->transport->pending(c) > 0)) {
+	} else if (is_wanted_again(m, before) || conn_pending(c) > 0) {
 		m->again = true;
 		conns_attend(m);
 	} else if (c->input_ended && !m->ended && !m->paused && !m->again) {
@@ -120,12 +119,15 @@ void
 evented_take_input(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
+	uint32_t before = c->received;
 
 	c->drained = false;
 	c->mood->left = 1; /* one read: the loop tells of more */
-	evented_touch(m);
 	conns_lend(evented_mood_of(&m->c)->conns, c);
 	call_readable(m);
+	/* That its transport has read something is not yet a word of the client. */
+	if (c->received != before || c->input_ended)
+		evented_touch(m);
 }
 
 /* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
@@ -161,7 +163,7 @@ evented_deliver_again(struct evented *m)
 	if (!evented_delivers_again(m))
 		return;
 	m->again = false;
-	if (c->transport->pending != NULL && c->transport->pending(c) > 0)
+	if (conn_pending(c) > 0)
 		evented_take_input(m);
 	else if (buf_length(&c->in) > c->taken)
 		call_readable(m);

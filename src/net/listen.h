@@ -14,7 +14,7 @@
 
 struct listener {
 	int                     fd; /* -1: closed */
-	const struct transport *transport;
+	const struct tend_transport *transport;
 	struct addr             addr;     /* as bound, the real port in it */
 	char                   *host;     /* text of addr; "*" for unix */
 	char                   *service;  /* the bound port as digits, or the path */

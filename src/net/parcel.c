@@ -66,18 +66,18 @@ parcel_shutdown(struct tend_conn *c)
 	return p->send(c, buf_data(&p->answer), buf_length(&p->answer));
 }
 
-const struct transport transport_udp = {
+const struct tend_transport transport_udp = {
 	.name = "udp",
-	.traits = TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED,
+	.traits = TRANSPORT_DATAGRAM,
 	.read = parcel_read,
 	.write = parcel_write,
 	.pending = parcel_pending,
 	.shutdown = parcel_shutdown,
 };
 
-const struct transport transport_unixdgram = {
+const struct tend_transport transport_unixdgram = {
 	.name = "unixdgram",
-	.traits = TRANSPORT_LOCAL | TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED,
+	.traits = TRANSPORT_LOCAL | TRANSPORT_DATAGRAM,
 	.read = parcel_read,
 	.write = parcel_write,
 	.pending = parcel_pending,

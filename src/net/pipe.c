@@ -83,8 +83,9 @@ pipe_done(struct tend_conn *c)
 	c->transport_data = NULL;
 }
 
-const struct transport transport_pipe = {
+const struct tend_transport transport_pipe = {
 	.name = "pipe",
+	.traits = TEND_TRANSPORT_PLAIN,
 	.read = pipe_read,
 	.write = pipe_write,
 	.shutdown = pipe_shutdown,

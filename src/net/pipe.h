@@ -4,7 +4,7 @@
 
 #include "net/transport.h"
 
-extern const struct transport transport_pipe;
+extern const struct tend_transport transport_pipe;
 
 /* To an opened connection: the descriptor to write to, which is taken. 0 or -ENOMEM. */
 int pipe_attach(struct tend_conn *c, int out);

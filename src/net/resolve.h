@@ -22,7 +22,7 @@ struct request {
 	struct endpoint_text    parts; /* none of host, port, proto is NULL once complete */
 	unsigned                ipv;
 	int                     backlog;
-	const struct transport *transport;
+	const struct tend_transport *transport;
 	unsigned                port; /* as resolved */
 	size_t                  first; /* index of its first endpoint */
 };

@@ -1,8 +1,9 @@
 /* The transport tcp. */
 #include "net/plain.h"
 
-const struct transport transport_tcp = {
+const struct tend_transport transport_tcp = {
 	.name = "tcp",
+	.traits = TEND_TRANSPORT_PLAIN,
 	.read = plain_read,
 	.write = plain_write,
 	.shutdown = plain_shutdown,

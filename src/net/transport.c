@@ -14,18 +14,17 @@
 struct row {
 	const char *name;
 	unsigned traits;
-	const struct transport *transport; /* NULL: not in this build */
+	const struct tend_transport *transport; /* NULL: not in this build */
 };
 
 static const struct row rows[] = {
-	{ "tcp", 0, &transport_tcp },
-	{ "unix", TRANSPORT_LOCAL, &transport_unix },
-	{ "udp", TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED, &transport_udp },
-	{ "unixdgram", TRANSPORT_LOCAL | TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED,
-		&transport_unixdgram },
-	{ "tls", TRANSPORT_WRAPPED, NULL },
-	{ "ssl", TRANSPORT_WRAPPED, NULL },
-	{ "ssleay", TRANSPORT_WRAPPED, NULL },
+	{ "tcp", TEND_TRANSPORT_PLAIN, &transport_tcp },
+	{ "unix", TRANSPORT_LOCAL | TEND_TRANSPORT_PLAIN, &transport_unix },
+	{ "udp", TRANSPORT_DATAGRAM, &transport_udp },
+	{ "unixdgram", TRANSPORT_LOCAL | TRANSPORT_DATAGRAM, &transport_unixdgram },
+	{ "tls", 0, NULL },
+	{ "ssl", 0, NULL },
+	{ "ssleay", 0, NULL },
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
@@ -44,7 +43,7 @@ row_find(const char *proto)
 	return NULL;
 }
 
-const struct transport *
+const struct tend_transport *
 transport_find(const char *proto)
 {
 	const struct row *row = row_find(proto);
@@ -83,7 +82,7 @@ nearest(const char *proto)
 
 int
 transport_choose(
-    const char *proto, const char *text, const struct transport **into, struct error *e)
+    const char *proto, const char *text, const struct tend_transport **into, struct error *e)
 {
 	const struct row *row = row_find(proto);
 	char shown[64], quoted[160];

@@ -186,7 +186,7 @@ make_environment(struct environment *env, struct tend_conn *c, char *const *from
 
 	if (r < 0)
 		return r;
-	return c->transport->traits & TRANSPORT_LOCAL ? describe_unix(env, c) : describe_tcp(env, c);
+	return conn_is_local(c) ? describe_unix(env, c) : describe_tcp(env, c);
 }
 
 /* ---- starting ---- */
@@ -347,7 +347,7 @@ expect_progress(struct job *j)
 {
 	int64_t patience = j->half_closed ? j->half_close_timeout : j->c->idle;
 
-	if (j->c->transport->traits & TRANSPORT_LOCAL)
+	if (conn_is_local(j->c))
 		return;
 	j->moved = bytes_moved(j->c);
 	j->deadline = patience == CLOCK_NEVER ? CLOCK_NEVER : clock_after(clock_now(), patience);
@@ -518,7 +518,7 @@ tend_conn_exec(struct tend_conn *c, char *const argv[], const struct tend_exec *
 	if (!c->open)
 		return -ENOTCONN;
 	/* What was read cannot be put back into the socket, and a wrapped one is not the client. */
-	if (buf_length(&c->in) > c->taken || (c->transport->traits & TRANSPORT_WRAPPED))
+	if (buf_length(&c->in) > c->taken || !conn_is_plain(c) || conn_pending(c) > 0)
 		return -EINVAL;
 	r = tend_flush(c);
 	if (r < 0)

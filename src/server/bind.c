@@ -24,7 +24,7 @@ ipv_text(unsigned ipv)
 static void
 log_binding(struct tend_server *srv, const struct endpoint *ep)
 {
-	const struct transport *t = transport_find(ep->proto);
+	const struct tend_transport *t = transport_find(ep->proto);
 
 	if (t != NULL && (t->traits & TRANSPORT_LOCAL))
 		tend_log(srv, TEND_LOG_NOTICE, "Binding to %s socket file \"%s\"", ep->proto, ep->port);

@@ -382,7 +382,7 @@ static int
 check_endpoint(struct tend_server *srv, const struct endpoint *ep)
 {
 	const struct tend_hooks *h = srv->hooks;
-	const struct transport *t = transport_find(ep->proto);
+	const struct tend_transport *t = transport_find(ep->proto);
 	bool datagram = t != NULL && (t->traits & TRANSPORT_DATAGRAM) != 0;
 
 	if (datagram && !(srv->personality->traits & PERSONALITY_EVENTED))

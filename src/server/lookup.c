@@ -392,7 +392,7 @@ lookup_refusal(const struct tend_server *srv, const struct tend_conn *c)
 	const struct lookups *l = &srv->lookups;
 	unsigned result = c->extras != NULL ? c->extras->lookup_result : NOT_MADE;
 
-	if (!l->twice || (c->transport->traits & TRANSPORT_LOCAL))
+	if (!l->twice || conn_is_local(c))
 		return NULL;
 	return result == NAMED && !l->autofail ? NULL : reasons[result];
 }

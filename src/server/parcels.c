@@ -231,7 +231,7 @@ wait_in_fiber(struct tend_conn *c, unsigned events, int64_t deadline)
 {
 	struct parcels *all = ((struct tend_server *)c->mood->server)->parcels;
 
-	if (events != 0 && (c->transport->traits & TRANSPORT_DATAGRAM))
+	if (events != 0 && conn_is_datagram(c))
 		return 0;
 	return all->wait(c, events, deadline);
 }
@@ -241,7 +241,7 @@ static void
 closing_in_fiber(struct tend_conn *c, bool lives_on)
 {
 	struct parcels *all = ((struct tend_server *)c->mood->server)->parcels;
-	bool datagram = (c->transport->traits & TRANSPORT_DATAGRAM) != 0;
+	bool datagram = conn_is_datagram(c);
 
 	if (datagram)
 		closing(c, lives_on);

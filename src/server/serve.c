@@ -100,7 +100,7 @@ unbind_streams(struct tend_server *srv)
 static void
 bind_stdio(struct tend_server *srv, struct tend_conn *c)
 {
-	if (srv->settings.value.no_client_stdout || (c->transport->traits & TRANSPORT_WRAPPED) ||
+	if (srv->settings.value.no_client_stdout || !conn_is_plain(c) ||
 	    (srv->personality->traits & PERSONALITY_MANY))
 		return;
 	keep_stdio(srv);
@@ -121,6 +121,22 @@ unbind_stdio(struct tend_conn *c)
 		return;
 	srv->stdio_bound = false;
 	unbind_streams(srv);
+	dup2(srv->null_fd, STDIN_FILENO);
+	dup2(srv->null_fd, STDOUT_FILENO);
+}
+
+/*
+ * Programs must not speak to the client without its transport. The streams go through the connection and
+ * stay, where there are such.
+ */
+static void
+wrapped(struct tend_conn *c)
+{
+	struct tend_server *srv = c->mood->server;
+
+	if (!srv->stdio_bound || c != &srv->seat.conn)
+		return;
+	fflush(stdout);
 	dup2(srv->null_fd, STDIN_FILENO);
 	dup2(srv->null_fd, STDOUT_FILENO);
 }
@@ -232,6 +248,7 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 		.data = srv,
 		.lifeline_fd = interruptible ? srv->lifeline : -1,
 		.orphaned = orphaned,
+		.wrapped = wrapped,
 		.closing = let_go,
 		.drain = srv->drains != NULL ? drain : NULL,
 	};
@@ -249,7 +266,7 @@ log_connect(struct tend_server *srv, struct tend_conn *c)
 	if (!logger_wants(&srv->log, TEND_LOG_INFO) ||
 	    (srv->personality->traits & PERSONALITY_NO_BIND))
 		return;
-	if (c->transport->traits & TRANSPORT_LOCAL)
+	if (conn_is_local(c))
 		tend_log(srv, TEND_LOG_INFO, "CONNECT %s Socket: \"%s\"", tend_conn_proto(c),
 		    tend_conn_service(c));
 	else
@@ -270,7 +287,7 @@ is_allowed(struct tend_server *srv, struct tend_conn *c)
 		tend_log(srv, TEND_LOG_NOTICE, "Denied %s: %s", tend_peer(c), refusal);
 		return false;
 	}
-	if (srv->access != NULL && !(c->transport->traits & TRANSPORT_LOCAL)) {
+	if (srv->access != NULL && !conn_is_local(c)) {
 		struct sockaddr_storage peer;
 		socklen_t length = tend_peer_sockaddr(c, &peer);
 		struct access_verdict v =

@@ -78,9 +78,14 @@ def where(transport, directory):
     return '127.0.0.1:0' if transport == 'tcp' else f'{directory}/socket|unix'
 
 
-@pytest.fixture(params=tend.ECHOES)
+@pytest.fixture(params=[*tend.ECHOES, *(f'awkward {name}' for name in tend.AWKWARD_ECHOES)])
 def echo(request, start, where):
-    """Every byte comes back: `tend echo` and, for the evented mood, evented_echo.c."""
+    """Every byte comes back: `tend echo`; evented_echo.c for the evented mood, and awkward_echo.c for
+    all of them over a transport of its own."""
+    awkward = request.param.removeprefix('awkward ')
+    if awkward != request.param:
+        return start(*tend.AWKWARD_ECHOES[awkward], 'port', where,
+                     program=tend.find_program('awkward_echo'), client_type=tend.AwkwardClient)
     words = [*tend.ECHOES[request.param], 'port', where]
     if request.param.startswith('evented'):
         return start(*words, program=tend.find_program('evented_echo'))

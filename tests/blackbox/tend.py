@@ -46,6 +46,13 @@ ECHOES = {
     'evented two': ['server_type', 'Multiplex', 'workers', 2],
 }
 
+# The same over a transport that makes nothing easy (tests/unit/awkward.h).
+AWKWARD_ECHOES = {
+    **{name: ['server_type', name] for name in PERSONALITIES if name != 'Multiplex'},
+    'fibers': ['fibers', 'server_type', 'Multiplex'],
+    'evented': ['server_type', 'Multiplex'],
+}
+
 # The log line of a listener that is bound: protocol, then port or path.
 BOUND = re.compile(r'Bound to ([A-Z]+) (?:port|socket) "?([^\s"]+)')
 
@@ -207,14 +214,16 @@ class Server:
       log_path     the file that the log goes to when the words say log_file
       environment  variables to set (None as a value: to remove)
       before_exec  called in the new process, as Popen's preexec_fn
+      client_type  what client() makes
       Others, as stdin, stdout and cwd, go to subprocess.Popen.
     """
 
     def __init__(self, *words, directory, program=None, listeners=1, log_path=None,
-                 environment=None, before_exec=None, **popen):
+                 environment=None, before_exec=None, client_type=None, **popen):
         self.argv = [program or find_program(), *(str(word) for word in words)]
         self.stderr_path = _fresh_path(Path(directory), 'stderr')
         self.log_path = Path(log_path) if log_path else self.stderr_path
+        self.client_type = client_type or Client
         self.adopted = set()
         popen.setdefault('stdin', subprocess.DEVNULL)
         popen.setdefault('stdout', subprocess.DEVNULL)
@@ -281,7 +290,7 @@ class Server:
 
     def client(self, which=0, **options):
         """A client that is connected to an endpoint."""
-        return Client(self.endpoints[which][1], **options)
+        return self.client_type(self.endpoints[which][1], **options)
 
     # -- its log --
 
@@ -473,6 +482,25 @@ def limit_descriptors(count):
 
 # ---- clients ----
 
+class AwkwardSocket:
+    """A socket whose bytes on the wire are others: what awkward_echo.c understands."""
+
+    KEY = bytes(byte ^ 0x5a for byte in range(256))
+
+    def __init__(self, sock):
+        self.real = sock
+        sock.sendall(b'hhh')
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    def sendall(self, data):
+        self.real.sendall(data.translate(self.KEY))
+
+    def recv(self, size):
+        return self.real.recv(size).translate(self.KEY)
+
+
 class Client:
     """One connection. Every call that waits fails with socket.timeout after `timeout` seconds.
 
@@ -610,3 +638,11 @@ class Client:
 
     def close(self):
         self.sock.close()
+
+
+class AwkwardClient(Client):
+    """One that has shaken hands, or is about to."""
+
+    def __init__(self, *where, **options):
+        super().__init__(*where, **options)
+        self.sock = AwkwardSocket(self.sock)

@@ -82,6 +82,41 @@ def test_echo_under_inetd(start):
     assert server.wait() == 0
 
 
+# ---- scrambled ----
+
+def scramble(data, key=42):
+    return bytes(byte ^ key for byte in data)
+
+
+def test_scrambled_changes_and_counts_every_byte(start, personality, where):
+    """DS-89: a transport of the program's own, in both directions."""
+    server = start('port', where, 'server_type', personality, program=example('scrambled'))
+    data = bytes(range(256)) * 200
+    with server.client() as c:
+        c.send(scramble(b'hello\n'))
+        assert c.recv_exactly(6) == scramble(b'hello\n')
+        assert c.exchange(scramble(data), half_close=True) == scramble(data)
+        c.expect_end()
+    server.wait_log(r'%d bytes received, %d sent' % ((len(data) + 6,) * 2))
+
+
+def test_scrambled_has_its_key_from_an_option(start):
+    server = start('port', '127.0.0.1:0', '--key', 7, program=example('scrambled'))
+    with server.client() as c:
+        c.send(scramble(b'hello', 7))
+        c.half_close()
+        assert c.recv_all() == scramble(b'hello', 7)
+
+
+def test_scrambled_under_inetd(start):
+    """Over the socket of a super-server, which the program's standard input and output still are."""
+    server, c = as_inetd(start, 'server_type', 'INET', program=example('scrambled'))
+    with c:
+        assert c.exchange(scramble(b'hello\n'), half_close=True) == scramble(b'hello\n')
+        c.expect_end()
+    assert server.wait() == 0
+
+
 # ---- kv ----
 
 @pytest.fixture

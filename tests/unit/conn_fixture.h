@@ -26,6 +26,7 @@
 #include "awkward.h"
 #include "base/clock.h"
 #include "net/conn.h"
+#include "net/plain.h"
 
 /* Nothing that works takes so long; it is only the end of what hangs. */
 #define PATIENCE 20.0
@@ -47,8 +48,8 @@ struct meeting {
 	struct listener    listener;
 	struct conn_limits limits;
 	struct conn_mood   mood;
-	struct transport   transport; /* counts its calls */
-	const struct transport *real;
+	struct tend_transport transport; /* `real`, but it counts its calls */
+	const struct tend_transport *real;
 	int                client;       /* the client's end; -1: closed */
 	int                interrupt[2]; /* what a signal would make readable */
 	bool               stop;         /* what `cancelled` answers */
@@ -56,6 +57,7 @@ struct meeting {
 };
 
 static struct meeting meeting;
+static struct awkward awkward;
 
 /* ---- the connection's side ---- */
 
@@ -93,7 +95,7 @@ signal_arrives(struct meeting *m, bool stop)
 }
 
 static inline int
-meeting_open(struct meeting *m, const struct transport *real, const int pair[2])
+meeting_open(struct meeting *m, const struct tend_transport *real, const int pair[2])
 {
 	memset(m, 0, sizeof(*m));
 	memset(&awkward, 0, sizeof(awkward));
@@ -106,7 +108,7 @@ meeting_open(struct meeting *m, const struct transport *real, const int pair[2])
 	m->client = pair[1];
 	m->listener = (struct listener){
 		.fd = -1,
-		.transport = &m->transport,
+		.transport = real == &transport_awkward ? &transport_tcp : &m->transport,
 		.service = (char *)(uintptr_t)"7007",
 		.configured_port = (char *)(uintptr_t)"7007",
 		.proto_upper = (char *)(uintptr_t)"TEST",
@@ -126,6 +128,13 @@ meeting_open(struct meeting *m, const struct transport *real, const int pair[2])
 	};
 	conn_open(&m->c, pair[0], &m->listener, NULL, &m->mood);
 	return 0;
+}
+
+/* Puts the awkward one over a connection, where that is what the test is about. 0 or -errno. */
+static inline int
+meeting_wrap(struct meeting *m, struct tend_conn *c)
+{
+	return m->real == &transport_awkward ? tend_conn_set_transport(c, &m->transport, &awkward) : 0;
 }
 
 static inline int
@@ -186,7 +195,7 @@ over_awkward(void **state)
 		return -1;
 	if (send(pair[1], "hhh", AWKWARD_ROUNDS, 0) != AWKWARD_ROUNDS)
 		return -1;
-	return conn_handshake(&meeting.c);
+	return meeting_wrap(&meeting, &meeting.c);
 }
 
 static inline int

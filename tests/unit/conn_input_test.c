@@ -13,7 +13,7 @@ static void
 open_again(void **state)
 {
 	struct meeting *m = *state;
-	const struct transport *real = m->real;
+	const struct tend_transport *real = m->real;
 
 	assert_int_equal(part(state), 0);
 	assert_int_equal(real == &transport_unix ? over_unix(state)

@@ -4,7 +4,9 @@
 #include "loop/loop.h"
 #include "net/evented.h"
 #include "pollers.h"
+#include "scramble.h"
 
+static struct scramble scrambles[4];
 static struct tend_loop *loop;
 static struct fiber_pool pool;
 static struct evented_mood mood;
@@ -89,7 +91,7 @@ close_pool(void **state)
 
 /* A client comes, and its handler runs until it waits for the first time. */
 static struct tend_conn *
-come(int i, const struct transport *transport, void (*handler)(struct tend_conn *c))
+come(int i, const struct tend_transport *transport, void (*handler)(struct tend_conn *c))
 {
 	struct guest *g = &guests[i];
 	int pair[2];
@@ -97,7 +99,6 @@ come(int i, const struct transport *transport, void (*handler)(struct tend_conn 
 	assert_int_equal(transport == &transport_unix
 	        ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) : tcp_pair(AF_INET, pair), 0);
 	meeting.transport = *transport;
-	awkward.rounds = AWKWARD_ROUNDS;
 	g->client = pair[1];
 	g->handler = handler;
 	assert_int_equal(evented_new(&g->m, &mood, pair[0], &meeting.listener, NULL), 0);
@@ -202,13 +203,22 @@ handlers_wait_beside_each_other(void **state)
 }
 
 static void
+echo_over_awkward(struct tend_conn *c)
+{
+	assert_int_equal(tend_conn_set_transport(c, &transport_awkward, &awkward), 0);
+	echo_lines(c);
+}
+
+static void
 over_awkward_transport(void **state)
 {
 	char bytes[4];
 	int i;
 
 	(void)state;
-	come(0, &transport_awkward, echo_lines);
+	memset(&awkward, 0, sizeof(awkward));
+	come(0, &transport_tcp, echo_over_awkward);
+	assert_int_equal(send(guests[0].client, "hhh", 3, 0), 3);
 	for (i = 0; i < 4; i++)
 		bytes[i] = (char)("abc\n"[i] ^ AWKWARD_KEY);
 	assert_int_equal(send(guests[0].client, bytes, 4, 0), 4);
@@ -224,6 +234,91 @@ over_awkward_transport(void **state)
 		assert_int_equal(bytes[i], "abc\n"[i] ^ AWKWARD_KEY);
 	leaves(0);
 	TURN_UNTIL(guests[0].m == NULL);
+}
+
+static void
+begin_slowly(struct tend_conn *c)
+{
+	struct scramble *s = &scrambles[guest_of(c) - guests];
+
+	*s = (struct scramble){ .key = 1, .rounds = 2 };
+	tend_printf(c, "go ahead\n");
+	result = tend_conn_set_transport(c, &shaking, s);
+	echo_lines(c);
+}
+
+/* While one is shaking hands the others are served, and nobody else changes its transport. */
+static void
+a_handshake_suspends_as_calls_do(void **state)
+{
+	struct tend_conn *c;
+
+	(void)state;
+	result = 1;
+	scrambles[3].done = 0;
+	c = come(0, &transport_tcp, begin_slowly);
+	hears(0, "go ahead\n");
+	says(0, "h");
+	come(1, &transport_unix, echo_lines);
+	says(1, "b\n");
+	hears(1, "b\n");
+	assert_int_equal(result, 1);
+	assert_int_equal(tend_conn_set_transport(c, &scrambling, &scrambles[3]), -EBUSY);
+	assert_int_equal(scrambles[3].done, 1);
+	says(0, "h`b\x0b");
+	hears(0, "`b\x0b");
+	assert_int_equal(result, 0);
+	leaves(0);
+	leaves(1);
+	TURN_UNTIL(guests[0].m == NULL && guests[1].m == NULL);
+	assert_int_equal(scrambles[0].done, 1);
+}
+
+static ssize_t
+slow_write(struct tend_conn *c, const struct iovec *parts, int count)
+{
+	struct iovec part = { parts[0].iov_base, 1 };
+
+	(void)count;
+	if (odd.calls++ % 2 == 0) {
+		tend_conn_want_after(c, 0.01);
+		return -EAGAIN;
+	}
+	return tend_below_write(c, &part, 1);
+}
+
+static void
+write_slowly_and_sleep(struct tend_conn *c)
+{
+	static struct tend_transport slow;
+
+	slow = odd_one;
+	slow.write = slow_write;
+	assert_int_equal(tend_conn_set_transport(c, &slow, NULL), 0);
+	tend_printf(c, "slow");
+	assert_int_equal(tend_flush(c), 0);
+	result = tend_sleep(c, 3600);
+}
+
+/* Its own words and those of others; in between, and while it sleeps, nothing happens. */
+static void
+a_write_can_wait_for_time(void **state)
+{
+	struct tend_conn *c;
+	int64_t begun = clock_now();
+
+	(void)state;
+	odd.calls = 0;
+	c = come(0, &transport_tcp, write_slowly_and_sleep);
+	hears(0, "slow");
+	assert_lasted(begun, 0.04);
+	assert_int_equal(tend_write(c, "theirs", 6), 6);
+	hears(0, "theirs");
+	assert_lasted(begun, 0.1);
+	assert_int_equal(odd.calls, 20);
+	tend_close(c);
+	TURN_UNTIL(guests[0].m == NULL);
+	assert_int_equal(result, -ECANCELED);
 }
 
 /* An idle client between calls has no buffers. */
@@ -669,12 +764,37 @@ wild_marker(struct tend_conn *c, void *arg, int status)
 		tend_printf(c, "marker");
 }
 
+static unsigned long wrapped, unwrapped;
+
+static void
+free_awkward(struct tend_conn *c)
+{
+	unwrapped++;
+	free(awkward_of(c));
+}
+
+static void
+change_transport(struct tend_conn *c)
+{
+	static struct tend_transport kind;
+	struct awkward *a = calloc(1, sizeof(*a));
+
+	kind = transport_awkward;
+	kind.done = free_awkward;
+	a->rounds = below(4) == 0 ? 0 : AWKWARD_ROUNDS;
+	a->gets_over = 1 + below(100);
+	wrapped++;
+	tend_conn_set_transport(c, &kind, a);
+	if (below(2) == 0)
+		tend_conn_set_transport(c, NULL, NULL);
+}
+
 static void
 do_something(struct tend_conn *c)
 {
 	char bytes[5000], *line;
 
-	switch (below(14)) {
+	switch (below(15)) {
 	case 0:
 		tend_close(c);
 		break;
@@ -714,6 +834,9 @@ do_something(struct tend_conn *c)
 	case 12:
 		tend_set_timeout(c, 0.001 * (1 + below(5)));
 		break;
+	case 13:
+		change_transport(c);
+		break;
 	default:
 		tend_printf(c, "%u\n", below(1000));
 	}
@@ -742,7 +865,7 @@ everything_may_be_closed_while_handlers_wait(void **state)
 	int i;
 
 	(void)state;
-	acts = served = 0;
+	acts = served = wrapped = unwrapped = 0;
 	while (acts < most) {
 		i = (int)below(4);
 		if (guests[i].m == NULL) {
@@ -773,6 +896,7 @@ everything_may_be_closed_while_handlers_wait(void **state)
 	TURN_UNTIL(guests[0].m == NULL && guests[1].m == NULL && guests[2].m == NULL &&
 	    guests[3].m == NULL);
 	assert_int_equal(pool.live, 0);
+	assert_int_equal(wrapped, unwrapped);
 	print_message("# %lu acts of %lu handlers\n", acts, served);
 }
 
@@ -786,6 +910,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		FIBERS_ON_EACH(handlers_wait_beside_each_other),
 		FIBERS_ON_EACH(over_awkward_transport),
+		FIBERS_ON_EACH(a_handshake_suspends_as_calls_do),
+		FIBERS_ON_EACH(a_write_can_wait_for_time),
 		FIBERS_ON_EACH(waiting_costs_no_buffers),
 		FIBERS_ON_EACH(deadline_ends_a_wait),
 		FIBERS_ON_EACH(sleep_holds_up_nobody),

@@ -14,7 +14,7 @@
 struct stage {
 	const char *poller;
 	int (*pair)(int pair[2]);
-	const struct transport *transport;
+	const struct tend_transport *transport;
 };
 
 /* The one connection of a test. `meeting` of conn_fixture.h is its transport and its client. */
@@ -234,7 +234,7 @@ set_stage(void **state)
 	memset(&scene, 0, sizeof(scene));
 	if (stage->pair(pair) < 0 || meeting_open(&meeting, stage->transport, pair) < 0)
 		return -1;
-	awkward.rounds = AWKWARD_ROUNDS; /* shaken hands with already */
+	meeting.transport.handshake = NULL; /* done already */
 	conn_init(&meeting.c); /* the fixture's own: there is another */
 	meeting.limits = (struct conn_limits){
 		.linger = 20 * CLOCK_SECOND, .max_line = 65536, .max_output = 1 << 20,
@@ -256,6 +256,8 @@ set_stage(void **state)
 	if (evented_new(&scene.m, &scene.mood, pair[0], &meeting.listener, NULL) < 0)
 		return -1;
 	scene.c = &scene.m->c;
+	if (meeting_wrap(&meeting, scene.c) < 0)
+		return -1;
 	evented_begin(scene.m);
 	*state = &meeting;
 	return 0;

@@ -44,7 +44,8 @@ static struct tend_listener *listener;
 static struct tend_timer timer;
 static struct tend_later later;
 static bool turning;
-static unsigned long callbacks, given, released, promised, kept, opened, ended;
+static unsigned long callbacks, given, released, promised, kept, opened, ended,
+	wrapped, unwrapped;
 
 static struct tend_conn *
 anybody(void)
@@ -161,6 +162,33 @@ let_go(struct tend_conn *c)
 	ended++;
 }
 
+/* ---- transports ---- */
+
+static void
+free_awkward(struct tend_conn *c)
+{
+	unwrapped++;
+	free(awkward_of(c));
+}
+
+static void
+change_transport(struct tend_conn *c)
+{
+	static struct tend_transport kinds[2];
+	struct awkward *a = calloc(1, sizeof(*a));
+
+	kinds[0] = kinds[1] = transport_awkward;
+	kinds[0].handshake = NULL;
+	kinds[0].done = kinds[1].done = free_awkward;
+	/* Few of the clients know how to shake hands. */
+	a->rounds = below(4) == 0 ? 0 : AWKWARD_ROUNDS;
+	a->gets_over = 1 + below(100);
+	wrapped++;
+	tend_conn_set_transport(c, &kinds[below(2)], a);
+	if (below(2) == 0)
+		tend_conn_set_transport(c, NULL, NULL);
+}
+
 static void
 end_the_loop(void)
 {
@@ -246,6 +274,9 @@ do_something(struct tend_conn *c)
 	case 18:
 		if (turning && loop != NULL)
 			assert_int_equal(tend_loop_turn(loop, 0), -EBUSY);
+		break;
+	case 19:
+		change_transport(victim);
 		break;
 	default:
 		write_something(victim);
@@ -438,7 +469,7 @@ everything_may_be_closed_from_inside_every_callback(void **state)
 	poller = *state;
 	dice = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)clock_now() | 1;
 	print_message("# seed %llu\n", (unsigned long long)dice);
-	callbacks = given = released = promised = kept = opened = ended = 0;
+	callbacks = given = released = promised = kept = opened = ended = wrapped = unwrapped = 0;
 	for (i = 0; i < PLACES; i++)
 		places[i] = (struct place){ NULL, -1 };
 	while (callbacks < most) {
@@ -457,6 +488,7 @@ everything_may_be_closed_from_inside_every_callback(void **state)
 		assert_int_equal(opened, ended);
 		assert_int_equal(given, released);
 		assert_int_equal(promised, kept);
+		assert_int_equal(wrapped, unwrapped);
 	}
 	for (i = 0; i < PLACES; i++)
 		if (places[i].client >= 0)

@@ -30,6 +30,18 @@ service_can_be_filled_in()
 	return service.options[0].type == TEND_OPTION_UNSIGNED && service.hooks.process == process;
 }
 
+/* Its members in their order, up to `done`. */
+static const struct tend_transport passing = {
+	"passing", TEND_TRANSPORT_PLAIN, nullptr, tend_below_read, tend_below_write, tend_below_pending,
+	tend_below_shutdown, nullptr, { nullptr, nullptr, nullptr, nullptr }
+};
+
+static bool
+transport_can_be_filled_in()
+{
+	return passing.read == tend_below_read && passing.done == nullptr;
+}
+
 static bool
 library_links()
 {
@@ -46,8 +58,9 @@ say(int number, bool good, const char *title)
 int
 main()
 {
-	std::printf("1..2\n");
+	std::printf("1..3\n");
 	bool good = say(1, service_can_be_filled_in(), "service_can_be_filled_in");
 	good = say(2, library_links(), "library_links") && good;
+	good = say(3, transport_can_be_filled_in(), "transport_can_be_filled_in") && good;
 	return good ? 0 : 1;
 }

@@ -34,7 +34,7 @@ names_are_those_that_can_be_chosen(void **state)
 
 	(void)state;
 	for (i = 0; i < COUNT(known); i++) {
-		const struct transport *t = transport_find(known[i]);
+		const struct tend_transport *t = transport_find(known[i]);
 
 		if (t == NULL)
 			continue;
@@ -56,9 +56,9 @@ names_of_conf_files_are_known_with_their_traits(void **state)
 	for (i = 0; i < COUNT(known); i++)
 		assert_true(transport_is_known(known[i], NULL));
 	assert_true(transport_is_known("UnixDgram", &traits));
-	assert_int_equal(traits, TRANSPORT_LOCAL | TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED);
+	assert_int_equal(traits, TRANSPORT_LOCAL | TRANSPORT_DATAGRAM);
 	assert_true(transport_is_known("udp", &traits));
-	assert_int_equal(traits, TRANSPORT_DATAGRAM | TRANSPORT_WRAPPED);
+	assert_int_equal(traits, TRANSPORT_DATAGRAM);
 	assert_false(transport_is_known("http", NULL));
 }
 
@@ -74,7 +74,7 @@ what_cannot_be_chosen_is_explained(void **state)
 		{ "tpc", "unknown proto 'tpc' of port '1/x'; did you mean tcp?" },
 		{ "carrierpigeon", "unknown proto 'carrierpigeon' of port '1/x'; there are tcp, unix, udp, unixdgram" },
 	};
-	const struct transport *t = NULL;
+	const struct tend_transport *t = NULL;
 	size_t i;
 
 	(void)state;
