@@ -245,6 +245,45 @@ TEND_API void tend_loop_profile(struct tend_loop *loop, bool on);
 /* Of one watch since it was started, counted while profiling. Either may be NULL. */
 TEND_API void tend_watch_profile(const struct tend_watch *w, uint64_t *calls, double *seconds);
 
+/* ---- what it is doing ---- */
+
+enum tend_trace_kind {
+	TEND_TRACE_EVENT, /* of a descriptor, about to be delivered: `fd`, `events` */
+	TEND_TRACE_TIMER,
+	TEND_TRACE_SIGNAL, /* `number` */
+	TEND_TRACE_CHILD,  /* `number`: its pid */
+	TEND_TRACE_READ,   /* of a connection: `result` of the `asked` bytes there was room for */
+	TEND_TRACE_WRITE,  /* `result` of the `asked` bytes that were to leave: fewer are a partial write */
+	TEND_TRACE_CLOSE,  /* `result`: 0 for a regular end, else why */
+};
+
+/* One thing that happens. Valid until the function returns. */
+struct tend_trace {
+	enum tend_trace_kind kind;
+	int                  fd;     /* -1: it has none */
+	unsigned             events; /* TEND_READ, ... */
+	int                  number;
+	ssize_t              result; /* bytes (0 of a read: the end), or a negative errno */
+	size_t               asked;
+	struct tend_conn    *conn;   /* of the last three; else NULL */
+	const void          *object; /* the watch, timer, signal, child watch or connection */
+	void                *reserved[4];
+};
+
+typedef void (*tend_trace_fn)(const struct tend_trace *what, void *data);
+/*
+ * Tells fn of each event that the loop delivers, and of each read, write and end of the connections on it
+ * (tend/evented.h). NULL: of none any more. It costs nothing to speak of while it is off.
+ *
+ * fn only looks: it stops and closes nothing of what it is told of. What it does itself is not told; a connection
+ * that it writes to, or a watch that it starts or changes, is left out from then on, so that lines
+ * may go to a log that is on the loop itself. In a server the option log_trace uses this; who sets
+ * his own function on a server's loop takes its place in that process.
+ */
+TEND_API void tend_loop_set_trace(struct tend_loop *loop, tend_trace_fn fn, void *data);
+/* "read 7: 64 of 4096": a line for it, without the client's bytes or address. Returns `into`. */
+TEND_API char *tend_trace_text(const struct tend_trace *what, char *into, size_t size);
+
 TEND_END_DECLS
 
 #endif

@@ -211,6 +211,7 @@ struct tend_config {
 	bool   debug;
 
 	bool        leave_busy;   /* stopping */
+	bool        log_trace;    /* log */
 	int         notify_fd;    /* for supervisors that wait for a newline */
 	double      busy_timeout; /* how to serve */
 	const char *strangers;    /* where the models differ: "reap" or "leave" */

@@ -364,6 +364,9 @@ const struct row option_rows[] = {
 		.group = GROUP_LOG, .unit = "0-4", .value = "2",
 		.help = "How much is logged: 0 nothing, 1 warnings, 2 notices, 3 information, 4 "
 			"everything. More than 4 is 4; what is no such number is 2." },
+	{ .name = "log_trace", ONE(log_trace), .flags = ROW_LIVE, .group = GROUP_LOG,
+		.help = "With log_level 4: a line for each event, each read and write with its size, "
+			"and each end of a connection with the reason." },
 	{ .name = "log_file", ONE(log_file), .group = GROUP_LOG, .unit = "FILE|syslog|journal",
 		.standard = "standard error", .reserved = log4perl_names, .reason = NO_LOG4PERL,
 		.help = "File that log lines are appended to; or syslog (also called Sys::Syslog), or "

@@ -126,6 +126,8 @@ reap(struct tend_loop *loop, struct tend_child_watch *c)
 	c->status = r < 0 ? -1 : status;
 	tend_child_stop(c);
 	loop->stats.children_run++;
+	if (loop->tracing)
+		loop_trace(loop, TEND_TRACE_CHILD, c, (int)c->pid);
 	c->fn(c);
 	return true;
 }

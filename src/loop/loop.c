@@ -258,6 +258,13 @@ wait_for_events(struct tend_loop *loop, int64_t limit)
 	return r;
 }
 
+/* Another process may have asked for it during the wait. */
+static void
+look_for_tracer(struct tend_loop *loop)
+{
+	atomic_store_explicit(&loop->tracing, tracer_wants(&loop->tracer), memory_order_relaxed);
+}
+
 static int
 take_turn(struct tend_loop *loop, int64_t limit)
 {
@@ -266,6 +273,7 @@ take_turn(struct tend_loop *loop, int64_t limit)
 
 	loop->turning = true;
 	loop->now_known = false;
+	look_for_tracer(loop);
 	loop->stats.turns++;
 	if (loop->wheel->count > 0) {
 		timers_ran = timers_collect(loop, loop_now(loop));
@@ -276,6 +284,7 @@ take_turn(struct tend_loop *loop, int64_t limit)
 		/* No turn waits after a callback: the caller may have waited for just that. */
 		r = wait_for_events(loop, timers_ran ? 0 : wait_limit(loop, limit));
 		loop->now_known = false;
+		look_for_tracer(loop);
 		if (r == 0)
 			deliver(loop, timers_ran);
 	}

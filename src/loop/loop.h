@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "loop/link.h"
 #include "loop/poller.h"
+#include "loop/trace.h"
 
 /* ---- for the layers above ---- */
 
@@ -56,6 +57,9 @@ bool watch_is_on(const struct tend_loop *loop, int fd);
  * see that there was none in between.
  */
 void watch_forget_told(struct tend_watch *w);
+
+/* Its events are not traced any more. */
+void watch_hush(struct tend_watch *w);
 
 /* The first watch from descriptor `*fd` on whose callback is `fn`, and its descriptor; or NULL. */
 struct tend_watch *watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd);
@@ -117,6 +121,7 @@ struct slot {
 	uint32_t           generation; /* changes with every start and stop */
 	uint8_t            set;
 	uint8_t            told; /* TEND_ERROR and TEND_HANGUP that were delivered and last */
+	bool               untraced; /* whoever traces has to do with it */
 };
 
 /* What the callbacks of one descriptor's watch took, while profiling. */
@@ -184,6 +189,7 @@ struct tend_loop {
 	bool hurry;  /* the next wait is none: somebody called tend_loop_wake() */
 	bool doomed; /* to be freed at the end of the turn */
 	bool profiling;
+	atomic_bool tracing; /* in this turn; connections look at it, too */
 	bool children_due; /* some child may have ended */
 	bool borrowed; /* its memory is the caller's of loop_new_at() */
 
@@ -204,6 +210,7 @@ struct tend_loop {
 	struct tend_signal child_signal;
 
 	struct tend_loop_stats stats;
+	struct tracer          tracer;
 
 	/*
 	 * What fired in this turn: `few` in quiet times, else the large array. A parent that forks for
@@ -253,6 +260,9 @@ loop_fired(struct tend_loop *loop, int fd, uint32_t generation, unsigned events)
 	*f = (struct fired){ .fd = fd, .generation = generation, .events = events };
 	return ++loop->fired_count < loop->room;
 }
+
+/* trace.c: tells of something that is about to be delivered, while `tracing`. */
+COLD void loop_trace(struct tend_loop *loop, enum tend_trace_kind kind, const void *object, int number);
 
 /* watch.c */
 void watches_dispatch(struct tend_loop *loop);

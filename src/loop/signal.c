@@ -448,6 +448,8 @@ run_watches(struct tend_loop *loop, int signo)
 		link_insert(&loop->signals, &s->link);
 		if (s != &loop->child_signal)
 			loop->stats.signals_run++;
+		if (loop->tracing && s != &loop->child_signal)
+			loop_trace(loop, TEND_TRACE_SIGNAL, s, signo);
 		s->fn(s);
 	}
 }

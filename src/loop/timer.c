@@ -304,6 +304,8 @@ timers_run(struct tend_loop *loop)
 		else
 			tend_timer_stop(t);
 		loop->stats.timers_run++;
+		if (loop->tracing)
+			loop_trace(loop, TEND_TRACE_TIMER, t, 0);
 		t->fn(t);
 	}
 }

@@ -98,6 +98,7 @@ take_slot(struct tend_loop *loop, struct tend_watch *w, int fd, unsigned set)
 		return r;
 	slot->watch = w;
 	slot->told = 0;
+	slot->untraced = loop->tracer.inside;
 	if (loop->profiles != NULL)
 		loop->profiles[fd] = (struct profile){ 0, 0 };
 	w->loop = loop;
@@ -154,6 +155,7 @@ tend_watch_change(struct tend_watch *w, unsigned events)
 	if (r < 0)
 		return r;
 	slot->told = 0;
+	slot->untraced |= w->loop->tracer.inside;
 	w->wanted = events;
 	return 0;
 }
@@ -267,6 +269,40 @@ watch_forget_told(struct tend_watch *w)
 		w->loop->slots[w->fd].told = 0;
 }
 
+void
+watch_hush(struct tend_watch *w)
+{
+	if (w->loop != NULL)
+		w->loop->slots[w->fd].untraced = true;
+}
+
+/* Of what the loop watches for itself there is nothing to tell. */
+static void
+trace_event(struct tend_loop *loop, const struct tend_watch *w, const struct fired *f, unsigned events)
+{
+	const struct tend_trace t = {
+		.kind = TEND_TRACE_EVENT, .fd = f->fd, .events = events, .object = w,
+	};
+
+	if (w != &loop->channel_watch && !loop->slots[f->fd].untraced)
+		tracer_tell(&loop->tracer, &t);
+}
+
+/* Somebody looks on. */
+static void
+call_observed(struct tend_loop *loop, struct tend_watch *w, const struct fired *f, unsigned events)
+{
+	if (loop->tracing)
+		trace_event(loop, w, f, events);
+	/* It was only to look. */
+	if (loop->slots[f->fd].watch != w)
+		return;
+	if (loop->profiling)
+		call_profiled(loop, w, f, events);
+	else
+		w->fn(w, events);
+}
+
 static void
 dispatch(struct tend_loop *loop, const struct fired *f)
 {
@@ -288,8 +324,8 @@ dispatch(struct tend_loop *loop, const struct fired *f)
 			return;
 	}
 	loop->stats.events++;
-	if (loop->profiling)
-		call_profiled(loop, w, f, events);
+	if (loop->profiling | loop->tracing)
+		call_observed(loop, w, f, events);
 	else
 		w->fn(w, events);
 }

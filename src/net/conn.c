@@ -108,6 +108,7 @@ void
 conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct addr *peer,
 	struct conn_mood *mood)
 {
+	static const atomic_bool never = false;
 	const struct conn_limits *limits = mood->limits;
 	struct buf in = c->in, out = c->out;
 	struct conn_extras *extras = c->extras;
@@ -121,6 +122,8 @@ conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct
 	c->listener = from;
 	c->transport = from->transport;
 	c->mood = mood;
+	if (mood->traced == NULL)
+		mood->traced = &never;
 	c->idle = or_never(limits->idle);
 	c->deadline = limits->total > 0 ? clock_after(clock_now(), limits->total) : CLOCK_NEVER;
 	/* A unix client with a name is rare, and asked for when somebody wants to know. */
@@ -296,6 +299,8 @@ detach(struct tend_conn *c, bool lives_on)
 	conn_transport_done(c);
 	if (c->mood->closing != NULL)
 		c->mood->closing(c, lives_on);
+	if (conn_is_traced(c))
+		conn_trace_close(c);
 	/* Addresses may be asked for later. Ours the listener can tell too. */
 	if (c->peer.length == 0)
 		conn_learn_peer(c);
@@ -320,7 +325,8 @@ void
 conn_leave(struct tend_conn *c)
 {
 	/* No word from the transport: a closing alert would end the session of the other process
-	   (NW-122). */
+	   (NW-122). Nor one about it: this is no end. */
+	c->untraced = true;
 	if (c->open)
 		close(detach(c, true));
 }

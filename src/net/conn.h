@@ -18,6 +18,7 @@
 #include <tend/conn.h>
 
 #include "base/buf.h"
+#include "loop/trace.h"
 #include "net/addr.h"
 #include "net/listen.h"
 #include "net/transport.h"
@@ -105,6 +106,12 @@ struct conn_mood {
 	/* Takes a descriptor whose client may still be sending, so that nobody waits for it. NULL: the
 	   connection lingers itself. */
 	void (*drain)(void *data, int fd);
+
+	/* Does anybody want to hear of each read and write now? NULL becomes "never" with the first
+	   connection, so that this is looked at without a question... */
+	const atomic_bool *traced;
+	/* ...and who. */
+	struct tracer *tracer;
 
 	/* For who looks on from outside; NULL: nobody does. Bytes that its connections move... */
 	struct conn_traffic *traffic;
@@ -210,6 +217,7 @@ struct tend_conn {
 	uint8_t sending;    /* enum conn_sending */
 	uint8_t refusal;    /* enum tend_refusal */
 	uint8_t balks;      /* of its transport, one after the other */
+	bool    untraced;   /* the trace itself is written to it */
 
 	uint32_t place; /* among all clients of the server, for limits; 0: none */
 
@@ -318,13 +326,23 @@ conn_pending(struct tend_conn *c)
 	return c->transport->pending != NULL ? conn_ask_pending(c) : 0;
 }
 
+static inline bool
+conn_is_traced(const struct tend_conn *c)
+{
+	return atomic_load_explicit(c->mood->traced, memory_order_relaxed);
+}
+
 /* ---- calls of the transport, which may be anybody's: what they return makes sense afterwards ---- */
 
 /*
  * What a call comes to that moved nothing, or said so. -EAGAIN, with what is waited for (`unsaid` if
  * it has not said so) in c->want; or an error.
  */
-int conn_balked(struct tend_conn *c, ssize_t result, unsigned unsaid);
+COLD int conn_balked(struct tend_conn *c, ssize_t result, unsigned unsaid);
+COLD void conn_trace(struct tend_conn *c, enum tend_trace_kind kind, ssize_t result, size_t asked);
+COLD void conn_trace_close(struct tend_conn *c);
+/* The trace itself is written to it: of this one there is nothing more to tell. */
+COLD void conn_hush(struct tend_conn *c);
 
 /* Bytes, 0 at the end, -EAGAIN or -errno. */
 static inline ssize_t
@@ -338,6 +356,8 @@ conn_read_bytes(struct tend_conn *c, void *into, size_t size)
 		n = conn_balked(c, n, POLLIN);
 	else
 		c->balks = 0;
+	if (conn_is_traced(c))
+		conn_trace(c, TEND_TRACE_READ, n, size);
 	return n;
 }
 
@@ -353,6 +373,8 @@ conn_write_bytes(struct tend_conn *c, const struct iovec *parts, int count, size
 		n = conn_balked(c, n, POLLOUT);
 	else
 		c->balks = 0;
+	if (conn_is_traced(c))
+		conn_trace(c, TEND_TRACE_WRITE, n, size);
 	return n;
 }
 
@@ -372,7 +394,7 @@ int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
 int  conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
 int  conn_end_output(struct tend_conn *c); /* the queue is empty. 0, -EAGAIN or -errno */
-int  conn_writable(const struct tend_conn *c); /* 0 when output can be taken */
+int  conn_writable(struct tend_conn *c); /* 0 when output can be taken */
 int  conn_break(struct tend_conn *c, int code); /* output is over: every call says so from now on */
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */

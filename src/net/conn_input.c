@@ -88,21 +88,32 @@ wait_for_input(struct tend_conn *c)
 	return conn_wait(c, c->read_want != 0 ? c->read_want : POLLIN, limit);
 }
 
+static ssize_t
+read_patiently(struct tend_conn *c, void *into, size_t size)
+{
+	ssize_t n;
+
+	c->patient = false;
+	n = c->mood->receive(c, into, size);
+	if (conn_is_traced(c))
+		conn_trace(c, TEND_TRACE_READ, n, size);
+	return n;
+}
+
 /* Once, without waiting unless that was agreed upon, to the caller's memory or, where that is NULL, to the buffer. */
 static ssize_t
 read_once(struct tend_conn *c, void *into, size_t size)
 {
-	bool buffered = into == NULL, patient = c->patient;
+	bool buffered = into == NULL;
 	ssize_t n;
 
-	c->patient = false;
 	if (buffered) {
 		if (buf_reserve(&c->in, size) < 0)
 			return -ENOMEM;
 		into = buf_room(&c->in);
 		size = buf_room_size(&c->in);
 	}
-	n = patient ? c->mood->receive(c, into, size) : conn_read_bytes(c, into, size);
+	n = c->patient ? read_patiently(c, into, size) : conn_read_bytes(c, into, size);
 	if (buffered && n > 0)
 		buf_added(&c->in, (size_t)n);
 	return n;

@@ -249,10 +249,12 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 }
 
 int
-conn_writable(const struct tend_conn *c)
+conn_writable(struct tend_conn *c)
 {
 	if (!c->open)
 		return -ENOTCONN;
+	if (conn_is_traced(c) && c->mood->tracer->inside)
+		conn_hush(c);
 	if (c->output_ended || c->ending)
 		return -EPIPE;
 	return c->broken;

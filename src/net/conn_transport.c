@@ -1,6 +1,6 @@
 /*
  * What lies between a connection and its transport: calls whose results make sense, whoever wrote the
- * transport, and what it waits for.
+ * transport, what it waits for, and the trace of what it has moved.
  */
 #include <errno.h>
 #include <poll.h>
@@ -104,4 +104,39 @@ tend_conn_want_after(struct tend_conn *c, double seconds)
 	int64_t now = clock_now();
 
 	return want_at(c, now, clock_after(now, clock_from_seconds(seconds)));
+}
+
+/* ---- the trace ---- */
+
+void
+conn_trace(struct tend_conn *c, enum tend_trace_kind kind, ssize_t result, size_t asked)
+{
+	const struct tend_trace t = {
+		.kind = kind,
+		.fd = c->fd,
+		.result = result,
+		.asked = asked,
+		.conn = c,
+		.object = c,
+	};
+
+	if (!c->untraced)
+		tracer_tell(c->mood->tracer, &t);
+}
+
+void
+conn_trace_close(struct tend_conn *c)
+{
+	int reason = tend_conn_reason(c);
+
+	conn_trace(c, TEND_TRACE_CLOSE, reason != 0 ? reason : c->input_error, 0);
+}
+
+/* What the trace itself writes would bring new lines, which would be written... */
+void
+conn_hush(struct tend_conn *c)
+{
+	c->untraced = true;
+	if (conn_is_evented(c))
+		watch_hush(&evented_of(c)->watch);
 }

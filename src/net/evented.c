@@ -530,6 +530,8 @@ evented_mood_init(struct evented_mood *mood, struct conns *all)
 			.changed = evented_changed,
 			.retimed = retimed,
 			.closing = evented_closing,
+			.traced = &all->loop->tracing,
+			.tracer = &all->loop->tracer,
 			.share = EVENTED_SHARE,
 			.interrupt_fd = -1,
 			.lifeline_fd = -1,

@@ -297,6 +297,8 @@ evented_mood_init_fiber(struct evented_mood *mood, struct conns *all, struct fib
 			.make = make,
 			.unmake = unmake,
 			.closing = evented_closing,
+			.traced = &all->loop->tracing,
+			.tracer = &all->loop->tracer,
 			.share = EVENTED_SHARE,
 			.interrupt_fd = -1,
 			.lifeline_fd = -1,

@@ -18,6 +18,7 @@ struct page {
 /* In the shared mapping. */
 struct shared {
 	_Alignas(64) _Atomic int log_level;
+	_Atomic bool trace;
 	struct page pages[];
 };
 
@@ -138,6 +139,12 @@ ledger_times(const struct ledger *l, struct ledger_times *into)
 		microseconds += GET(p->microseconds);
 	}
 	into->seconds = (double)microseconds / 1e6;
+}
+
+_Atomic bool *
+ledger_trace(struct ledger *l)
+{
+	return &l->shared->trace;
 }
 
 _Atomic int *

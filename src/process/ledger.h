@@ -65,5 +65,7 @@ void ledger_times(const struct ledger *l, struct ledger_times *into);
  * nobody has.
  */
 _Atomic int *ledger_log_level(struct ledger *l);
+/* Another: the option log_trace, as it is now. */
+_Atomic bool *ledger_trace(struct ledger *l);
 
 #endif

@@ -16,6 +16,7 @@
 #include "net/plain.h"
 #include "server/limits.h"
 #include "server/status.h"
+#include "server/trace.h"
 
 static bool strange;
 static _Thread_local struct crew_seat *mine;
@@ -176,6 +177,7 @@ crew_seat_open(struct crew_seat *s, struct crew *crew, unsigned lane)
 
 	*s = (struct crew_seat){ .crew = crew, .lane = lane, .patience = CLOCK_NEVER };
 	conn_init(&s->seat.conn);
+	trace_init(srv, &s->tracer);
 	s->seat.mood = (struct conn_mood){
 		.wait = watched ? wait_watched : conn_wait_blocking,
 		.waits = watched ? waits : NULL,
@@ -189,6 +191,8 @@ crew_seat_open(struct crew_seat *s, struct crew *crew, unsigned lane)
 		.cancelled = cancelled,
 		.data = s,
 		.lifeline_fd = -1,
+		.traced = srv->tracing.word,
+		.tracer = &s->tracer,
 		.closing = let_go,
 		.drain = hand_over,
 	};

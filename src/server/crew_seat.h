@@ -20,6 +20,7 @@ struct crew_seat {
 	int64_t      patience; /* of a recv() on it, as the kernel was told; CLOCK_NEVER: nothing */
 	int64_t      until;    /* when the next one is to give up */
 	struct seat  seat;
+	struct tracer tracer;
 };
 
 /* A descriptor whose client may still be sending. */

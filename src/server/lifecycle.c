@@ -27,6 +27,7 @@
 #include "server/serve.h"
 #include "server/socket_rights.h"
 #include "server/supervise.h"
+#include "server/trace.h"
 #include "server/waiter.h"
 
 #define DEFAULT_PORT "20203"
@@ -202,6 +203,7 @@ lifecycle_refresh(struct tend_server *srv)
 	take_policy(srv);
 	take_limits(srv);
 	take_log_level(srv);
+	trace_refresh(srv);
 	if (srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
 	if (r == 0)
@@ -231,6 +233,7 @@ lifecycle_check(struct tend_server *srv)
 		return r;
 	take_policy(srv);
 	take_limits(srv);
+	trace_refresh(srv);
 	if (srv->personality->prepare != NULL)
 		r = srv->personality->prepare(srv);
 	for (i = 0; r == 0 && i < sizeof(checks) / sizeof(checks[0]); i++)

@@ -406,6 +406,8 @@ open_moods(struct parcels *all)
 		.may_wait = evented_may_not_wait,
 		.limits = &srv->limits,
 		.server = srv,
+		.traced = &srv->loop->tracing,
+		.tracer = &srv->loop->tracer,
 		.interrupt_fd = -1,
 		.lifeline_fd = -1,
 	};

@@ -250,6 +250,8 @@ serve_open_mood(struct tend_server *srv, bool interruptible)
 		.orphaned = orphaned,
 		.wrapped = wrapped,
 		.closing = let_go,
+		.traced = srv->tracing.word,
+		.tracer = &srv->tracing.tracer,
 		.drain = srv->drains != NULL ? drain : NULL,
 	};
 	status_open_mood(srv, &srv->seat.mood, true);
@@ -440,6 +442,8 @@ meet(struct tend_server *srv, struct seat *seat, int fd, const struct listener *
 		.wait = conn_wait_never,
 		.limits = &srv->limits,
 		.server = srv,
+		.traced = srv->tracing.word,
+		.tracer = &srv->tracing.tracer,
 		.interrupt_fd = -1,
 		.lifeline_fd = -1,
 		.traffic = seat->mood.traffic,

@@ -15,6 +15,7 @@
 #include "server/restart.h"
 #include "server/server.h"
 #include "server/supervise.h"
+#include "server/trace.h"
 
 #define PAGE ((size_t)4096)
 /* Where the hot page's room begins: a loop is before it. */
@@ -59,10 +60,11 @@ server_new_loop(struct tend_server *srv)
 	void *memory = srv->role == ROLE_CHILD ? NULL : srv->hot;
 
 	srv->loop = loop_new_at(memory, strcmp(poller, "auto") == 0 ? NULL : poller);
-	if (srv->loop != NULL)
-		return 0;
-	return server_fail(srv, EX_OSERR, -errno, "cannot make an event loop (option poller): %s",
-	    error_reason(-errno));
+	if (srv->loop == NULL)
+		return server_fail(srv, EX_OSERR, -errno,
+		    "cannot make an event loop (option poller): %s", error_reason(-errno));
+	trace_init(srv, &srv->loop->tracer);
+	return 0;
 }
 
 void
@@ -193,6 +195,7 @@ tend_server_new(const struct tend_service *service)
 	srv->kept_stdin = srv->kept_stdout = -1;
 	srv->parent = getpid();
 	logger_init(&srv->log);
+	trace_share(srv, NULL);
 	srv->log.client = log_client;
 	srv->log.hook_data = srv;
 	if (srv->hooks->log != NULL)

@@ -84,6 +84,14 @@ struct lookups {
 	_Atomic int64_t            warned; /* that it does not answer; 0: not yet */
 };
 
+/* The option log_trace: whether it is on stands where all processes see it. */
+struct tracing {
+	struct tracer tracer; /* of connections that are on no loop */
+	atomic_bool   own;    /* where processes share nothing */
+	atomic_bool  *word;
+	bool          said;   /* the option, when last looked at */
+};
+
 /* Where one client at a time is served: a process has one, each thread of Thread another. */
 struct seat {
 	struct conn_mood mood;
@@ -178,6 +186,7 @@ struct tend_server {
 	struct conn_limits        limits;
 	struct policy             policy;
 	struct lookups            lookups; /* lookup.c */
+	struct tracing            tracing; /* trace.c */
 	bool                      running;
 	bool                      bound;   /* the phase of binding is over */
 	bool                      closing; /* the hook `stopping` has run */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "server/child.h"
+#include "server/trace.h"
 
 int
 status_open(struct tend_server *srv, unsigned slots)
@@ -20,6 +21,7 @@ status_open(struct tend_server *srv, unsigned slots)
 	/* The last page is the parent's own. */
 	srv->ledger_page = slots;
 	srv->log.live_level = ledger_log_level(srv->ledger);
+	trace_share(srv, ledger_trace(srv->ledger));
 	return 0;
 }
 
@@ -29,6 +31,7 @@ status_close(struct tend_server *srv)
 	srv->log.live_level = NULL;
 	srv->seat.mood.traffic = NULL;
 	srv->seat.mood.shown = NULL;
+	trace_share(srv, NULL);
 	ledger_free(srv->ledger);
 	srv->ledger = NULL;
 }

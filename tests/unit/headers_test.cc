@@ -45,7 +45,13 @@ transport_can_be_filled_in()
 static bool
 library_links()
 {
-	return std::strlen(tend_version()) > 0;
+	struct tend_trace what = {};
+	char text[100];
+
+	what.kind = TEND_TRACE_SIGNAL;
+	what.number = 15;
+	return std::strlen(tend_version()) > 0 &&
+	    std::strcmp(tend_trace_text(&what, text, sizeof(text)), "signal 15") == 0;
 }
 
 static bool

@@ -642,6 +642,9 @@ layouts_stay_as_they_are(void **state)
 	assert_int_equal(offsetof(struct tend_transport, handshake), 16);
 	assert_int_equal(offsetof(struct tend_transport, done), 56);
 	assert_int_equal(sizeof(struct tend_transport), 96);
+	assert_int_equal(offsetof(struct tend_trace, result), 16);
+	assert_int_equal(offsetof(struct tend_trace, conn), 32);
+	assert_int_equal(sizeof(struct tend_trace), 80);
 #endif
 	/* An idle client is little more than its connection. */
 	assert_true(sizeof(struct tend_conn) <= 208);

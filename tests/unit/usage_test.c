@@ -238,7 +238,7 @@ every_member_of_the_public_struct_has_a_row(void **state)
 		MEMBER(syslog_logopt), MEMBER(syslog_facility), MEMBER(syslog_logsock),
 		MEMBER(control), MEMBER(metrics), MEMBER(lookup_timeout), MEMBER(notify_fd),
 		MEMBER(socket_mode), MEMBER(socket_user), MEMBER(socket_group), MEMBER(directory),
-		MEMBER(max_worker_age), MEMBER(max_worker_memory),
+		MEMBER(max_worker_age), MEMBER(max_worker_memory), MEMBER(log_trace),
 	};
 #undef MEMBER
 	size_t with_member = 0, i, n;
