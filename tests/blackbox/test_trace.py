@@ -62,8 +62,12 @@ def test_partial_write_shows_how_much_left(start):
     with server.client() as c:
         data = b'x' * (4 << 20)
         assert c.exchange(data) == data
-    writes = re.findall(LINE % r'write \d+: (\d+) of (\d+)', server.log())
-    assert sum(int(sent) for _, sent, _ in writes) == len(data)
+
+    def told():
+        return sum(int(sent) for _, sent in re.findall(LINE % r'write \d+: (\d+) of \d+', server.log()))
+
+    # A line comes after what it tells of.
+    eventually(lambda: told() == len(data), what='the writes add up')
 
 
 @pytest.mark.parametrize('words', [
