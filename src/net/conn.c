@@ -8,11 +8,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "net/conn_queue.h"
 #include "net/layer.h"
+#include "net/plain.h"
 
 /* Buffers larger than this are given back when their client leaves. */
 #define CONN_KEEP_BUFFER 65536
@@ -345,24 +347,34 @@ conn_refuse_input(struct tend_conn *c)
 	c->unread = true;
 }
 
-/* True when closing now could send a reset that overtakes our last answer. */
+/*
+ * Is there input that nobody has read? A socket is asked how much: a read that is in vain leaves an
+ * error, for which a child of Fork would fetch a page of text. A transport that has to write before it
+ * can read gets to do so, if that needs no waiting.
+ */
 static bool
-client_may_be_sending(struct tend_conn *c)
+has_input(struct tend_conn *c)
 {
 	char scrap[512];
+	int tries = 4, waiting = 0;
 	ssize_t n;
-	int tries = 4;
 
-	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0 || conn_is_datagram(c))
-		return false;
-	if (c->unread || buf_length(&c->in) > c->taken)
-		return true;
-	/* One look: input that nobody read makes the kernel answer close() with a reset. A transport
-	   that has to write before it can read gets to do so, if that needs no waiting. */
+	if (c->transport->read == plain_read)
+		return ioctl(c->fd, FIONREAD, &waiting) == 0 && waiting > 0;
 	do
 		n = conn_read_bytes(c, scrap, sizeof(scrap));
 	while (n == -EAGAIN && c->want == POLLOUT && --tries > 0 && c->mood->wait(c, POLLOUT, 0) == 0);
 	return n > 0;
+}
+
+/* True when closing now could send a reset that overtakes our last answer: the kernel's answer to a
+   close() with input that nobody read. */
+static bool
+client_may_be_sending(struct tend_conn *c)
+{
+	if (c->input_ended || c->broken != 0 || c->mood->limits->linger == 0 || conn_is_datagram(c))
+		return false;
+	return c->unread || buf_length(&c->in) > c->taken || has_input(c);
 }
 
 /* Ends our output, then swallows what the client still sends, for a bounded time and amount. */
