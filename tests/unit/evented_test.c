@@ -127,6 +127,74 @@ each_connection_is_heard_as_often_as_the_others(void **state)
 	scene.closed = 0;
 }
 
+/* A transport that has a whole record of input inside for each byte on the wire, as TLS has. */
+#define RECORD 50
+
+static ssize_t
+read_of_record(struct tend_conn *c, void *into, size_t size)
+{
+	size_t *left = tend_conn_transport_data(c);
+	ssize_t n = 1;
+
+	if (*left == 0) {
+		n = tend_below_read(c, into, 1);
+		*left = n > 0 ? RECORD : 0;
+	}
+	if (n <= 0 || size == 0)
+		return n;
+	*(char *)into = 'r';
+	--*left;
+	return 1;
+}
+
+static size_t
+left_of_record(struct tend_conn *c)
+{
+	return *(size_t *)tend_conn_transport_data(c) + tend_below_pending(c);
+}
+
+static const struct tend_transport records = {
+	.name = "records",
+	.read = read_of_record,
+	.write = tend_below_write,
+	.pending = left_of_record,
+	.shutdown = tend_below_shutdown,
+};
+
+/* MX-24, MX-T22, MX-D14, MX-17: what lies in a transport is heard without another byte from the client,
+   and keeps nobody waiting who has something to say. */
+static void
+input_inside_a_transport_starves_nobody(void **state)
+{
+	static char names[] = "rp";
+	struct tend_conn *c[2];
+	size_t left = 0;
+	int pairs[2][2], i;
+
+	(void)state;
+	memset(order, 0, sizeof(order));
+	scene.on_readable = sign;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(unix_pair(pairs[i]), 0);
+		assert_int_equal(tend_conn_new(&c[i], scene.loop, pairs[i][0], &scene.hooks, &names[i]), 0);
+	}
+	assert_int_equal(tend_conn_set_transport(c[0], &records, &left), 0);
+	assert_int_equal(send(pairs[0][1], "1", 1, 0), 1);
+	TURN_UNTIL(signed_by('r') >= 3);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(send(pairs[1][1], "p", 1, 0), 1);
+		turns(2);
+		assert_int_equal(signed_by('p'), i + 1);
+	}
+	assert_in_range(signed_by('r'), 3, RECORD - 1);
+	TURN_UNTIL(signed_by('r') == RECORD);
+	assert_int_equal(left, 0);
+	for (i = 0; i < 2; i++)
+		close(pairs[i][1]);
+	TURN_UNTIL(scene.closed == 2);
+	scene.closed = 0;
+}
+
 static void
 chat(struct tend_conn *c)
 {
@@ -176,6 +244,7 @@ main(void)
 		    idle_connection_costs_at_most_four_hundred_bytes),
 #endif
 		ON_UNIX(each_connection_is_heard_as_often_as_the_others),
+		ON_UNIX(input_inside_a_transport_starves_nobody),
 		ON_UNIX(what_one_says_all_hear),
 	};
 
