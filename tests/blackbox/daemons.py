@@ -5,6 +5,7 @@ test like any other. The rest looks at /proc, or chooses numbers that are free o
 """
 
 import os
+import pathlib
 import random
 import re
 import signal
@@ -19,6 +20,16 @@ from tend import eventually
 
 IS_ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not IS_ROOT, reason='only root can become somebody else')
+
+
+def others_may_come_in():
+    """Whether somebody else than root can execute what was built: not where root has it in his home."""
+    path = pathlib.Path(tend.BUILD).resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in [path, *path.parents])
+
+
+where_others_come_in = pytest.mark.skipif(
+    not others_may_come_in(), reason='other users cannot enter the directory of this tree')
 not_as_root = pytest.mark.skipif(IS_ROOT, reason='root may do anything')
 
 # A line of the log: time, text, process (NS-LOG-09).

@@ -12,6 +12,7 @@ import pytest
 import looking
 import pools
 import tend
+from daemons import where_others_come_in
 from looking import Control, ctl, echo, start_watched, status, wait_status
 from tend import EX_CONFIG, EX_NOPERM, EX_UNAVAILABLE, EX_USAGE, eventually
 
@@ -197,6 +198,7 @@ def test_socket_is_for_its_owner_from_its_first_moment(pool):
     assert stat.S_IMODE(info.st_mode) == 0o600 and info.st_uid == os.geteuid()
 
 
+@where_others_come_in
 @pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
 def test_other_users_are_refused_even_where_the_mode_lets_them_in(pool):
     os.chmod(pool.control, 0o666)
@@ -209,6 +211,7 @@ def test_other_users_are_refused_even_where_the_mode_lets_them_in(pool):
     assert pool.is_alive()
 
 
+@where_others_come_in
 @pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
 def test_the_user_that_the_server_becomes_may_ask(start, directory):
     server = start_watched(start, directory, 'PreFork', 'user', 'nobody')

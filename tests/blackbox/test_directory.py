@@ -15,7 +15,7 @@ from signal import SIGHUP, SIGUSR1
 import pytest
 
 import tend
-from daemons import as_root, target
+from daemons import as_root, target, where_others_come_in
 from pools import ask
 from tend import EX_CONFIG, EX_NOINPUT, EX_NOPERM, EX_NOUSER, Client, eventually, find_program
 
@@ -258,6 +258,7 @@ def test_start_that_the_new_user_may_not_enter(begin, home, work):
     assert server.stop() == 0
 
 
+@where_others_come_in
 @as_root
 def test_start_that_the_new_user_may_enter(begin, home, work):
     """NS-FIX-56, NS-HUP-15"""
@@ -339,6 +340,7 @@ def test_impossible_directory_is_refused_with_one_line(directory, words, status,
     assert not (directory / 'socket').exists()
 
 
+@where_others_come_in
 @as_root
 def test_who_starts_it_must_be_able_to_enter(directory, work):
     """NS-FIX-56: without user it is found by the check."""

@@ -15,7 +15,7 @@ import pytest
 
 import pools
 import tend
-from daemons import as_root, needs_ipv6
+from daemons import as_root, needs_ipv6, where_others_come_in
 from pools import EVENTED, MULTIPLEX, POOLS, Storm, ask, wait_for_workers
 from tend import EX_UNAVAILABLE, Client, eventually, find_program, is_alive
 
@@ -563,6 +563,7 @@ def test_old_children_count_in_fork(begin):
 
 # ---- where it is not possible ----
 
+@where_others_come_in
 @as_root
 def test_dropped_user_restarts(begin, directory):
     """NS-HUP-15: sockets are inherited; what only root may do is refused, and the old one goes on."""
@@ -579,6 +580,7 @@ def test_dropped_user_restarts(begin, directory):
     restart(server, pattern=REFUSED)
 
 
+@where_others_come_in
 @as_root
 def test_dropped_user_without_the_conf_file_is_told_at_the_start(begin, directory):
     (directory / 'conf').touch()

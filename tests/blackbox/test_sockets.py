@@ -15,7 +15,7 @@ from signal import SIGHUP
 import pytest
 
 import tend
-from daemons import Daemon, as_root, greeting
+from daemons import Daemon, as_root, greeting, where_others_come_in
 from pools import ask
 from tend import EX_CONFIG, EX_NOPERM, EX_NOUSER, Client, eventually, find_program
 
@@ -186,6 +186,7 @@ def test_owner_is_whom_the_options_name(serve, directory, words, uid, gid):
     assert say(server.path, 'hello') == 'hello'
 
 
+@where_others_come_in
 @as_root
 @pytest.mark.parametrize('words, names', [
     (['socket_user', 'daemon'], ["'daemon'", 'socket_user']),
@@ -202,6 +203,7 @@ def test_who_is_not_root_can_give_sockets_to_nobody(directory, words, names):
         assert all(name in done.stderr for name in [*names, 'only root']), done.stderr
 
 
+@where_others_come_in
 @as_root
 def test_who_is_not_root_can_name_himself_and_his_groups(start, directory):
     """NS-FIX-48"""
@@ -308,6 +310,7 @@ def test_socket_of_another_server_is_left_alone(serve, directory):
         assert is_like(path, mode=0o640)
 
 
+@where_others_come_in
 @as_root
 def test_server_that_is_no_longer_root_keeps_what_it_has_given_away(serve, directory):
     """NS-FIX-48: a restart goes on with it, and cannot give away more."""
