@@ -685,9 +685,12 @@ def test_code_after_the_serve_call_runs_in_the_parent_alone(waiter_more, directo
         with server.client() as c:
             c.send_line(word)
             assert c.is_cut()
+    ended = set()
     for signo in (SIGTERM, SIGKILL):
         with server.client() as c:
-            os.kill(pid_of(c), signo)
+            pid = pid_of(c)
+            ended.add(pid)
+            os.kill(pid, signo)
             c.half_close()
             assert c.is_cut()
     if words is FORKING:
@@ -695,7 +698,9 @@ def test_code_after_the_serve_call_runs_in_the_parent_alone(waiter_more, directo
         with server.client() as c:
             assert c.is_cut()
     else:
-        workers = wait_for_workers(server, 2)
+        # One that was ended above may still be on its way out.
+        workers = eventually(lambda: not ended.intersection(w := wait_for_workers(server, 2)) and w,
+                             what='successors of both')
         for pid in workers:
             server.wait_trace('child_start', pid=pid)
         refuse.touch()
