@@ -2,18 +2,7 @@
 #include "process/pool.h"
 
 #include "base/clock.h"
-
-static unsigned
-least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-static unsigned
-above(unsigned a, unsigned b)
-{
-	return a > b ? a - b : 0;
-}
+#include "base/count.h"
 
 /*
  * Steps c and d: too few at all, or too few that wait. Never more than the maximum. What both ask
@@ -22,10 +11,10 @@ above(unsigned a, unsigned b)
 static unsigned
 wanted(const struct pool_limits *l, const struct pool_view *v, unsigned total)
 {
-	unsigned room = above(l->max_servers, total + v->leaving);
-	unsigned missing = above(l->min_servers, total), spare = above(l->min_spare, v->waiting);
+	unsigned room = count_above(l->max_servers, total + v->leaving);
+	unsigned missing = count_above(l->min_servers, total), spare = count_above(l->min_spare, v->waiting);
 
-	return least(missing > spare ? missing : spare, room);
+	return count_least(missing > spare ? missing : spare, room);
 }
 
 /* Step e: too many wait, or there are too many at all. */
@@ -36,16 +25,16 @@ surplus(const struct pool_limits *l, const struct pool_view *v, const struct poo
 	if (v->waiting > l->max_spare && total > l->min_servers) {
 		if (now - t->started <= l->min_child_ttl)
 			return 0;
-		return least(v->waiting - l->max_spare, total - l->min_servers);
+		return count_least(v->waiting - l->max_spare, total - l->min_servers);
 	}
-	return above(total, l->max_servers);
+	return count_above(total, l->max_servers);
 }
 
 /* Step g: those that are not needed when nobody comes for a long time. */
 static unsigned
 unneeded(const struct pool_limits *l, unsigned waiting, unsigned total)
 {
-	return least(above(waiting, l->min_spare), above(total, l->min_servers));
+	return count_least(count_above(waiting, l->min_spare), count_above(total, l->min_servers));
 }
 
 /* When that time is over. */
@@ -88,7 +77,7 @@ pool_grow_by_tenth(const struct pool_limits *l, const struct pool_view *v)
 	if (v->busy > 0 && v->waiting < pool_tenth(v))
 		target = total + l->min_servers;
 	/* Those that are leaving still hold a place. */
-	return above(least(target, above(l->max_servers, v->leaving)), total);
+	return count_above(count_least(target, count_above(l->max_servers, v->leaving)), total);
 }
 
 struct pool_plan
@@ -108,7 +97,7 @@ pool_decide(const struct pool_limits *l, const struct pool_view *v, struct pool_
 	if (too_many == 0 && plan.start == 0 && now > idle_until(l, v, t))
 		too_many = unneeded(l, v->waiting, total);
 	if (now - t->dismissed > l->dismiss_interval)
-		plan.dismiss = least(too_many, v->waiting);
+		plan.dismiss = count_least(too_many, v->waiting);
 	if (plan.dismiss > 0)
 		t->dismissed = now;
 	plan.again = look_again(l, v, t, total, plan.dismiss);

@@ -2,21 +2,10 @@
 #include "process/renewal.h"
 
 #include "base/clock.h"
+#include "base/count.h"
 
 /* One of so many may be missing. */
 #define SHARE 8
-
-static unsigned
-least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
-static unsigned
-above(unsigned a, unsigned b)
-{
-	return a > b ? a - b : 0;
-}
 
 unsigned
 renewal_share(unsigned workers)
@@ -28,15 +17,15 @@ struct renewal_plan
 renewal_decide(const struct renewal_view *v)
 {
 	if (v->wanted > 0) {
-		unsigned tell = least(v->worn, above(v->serving, v->wanted));
+		unsigned tell = count_least(v->worn, count_above(v->serving, v->wanted));
 
 		return (struct renewal_plan){
 			.tell = tell,
-			.ahead = least(v->worn - tell, renewal_share(v->wanted)),
+			.ahead = count_least(v->worn - tell, renewal_share(v->wanted)),
 		};
 	}
 	return (struct renewal_plan){
-		.tell = least(v->worn, above(renewal_share(v->serving + v->away), v->away)),
+		.tell = count_least(v->worn, count_above(renewal_share(v->serving + v->away), v->away)),
 	};
 }
 
