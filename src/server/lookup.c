@@ -217,8 +217,6 @@ begin(struct lookup *k, struct tend_server *srv, struct tend_conn *c)
 	struct sockaddr_storage peer;
 	int64_t limit = srv->lookups.timeout;
 
-	if (!srv->lookups.reverse)
-		return false;
 	*k = (struct lookup){ .srv = srv, .c = c, .deadline = c->deadline };
 	k->seen.length = tend_peer_sockaddr(c, &peer);
 	memcpy(&k->seen.u.storage, &peer, sizeof(peer));
@@ -277,7 +275,7 @@ ask(struct lookup *k, const struct resolver_question *question)
 }
 
 void
-lookup_peer(struct tend_server *srv, struct tend_conn *c)
+lookup_wait(struct tend_server *srv, struct tend_conn *c)
 {
 	struct resolver_question question = { .type = SOCK_STREAM };
 	struct lookup k;

@@ -10,12 +10,20 @@
 /* Takes the options over; when they have changed, again. */
 void lookup_configure(struct tend_server *srv);
 
+/* Of lookup_peer(), when names are asked for: its frame is large. */
+void lookup_wait(struct tend_server *srv, struct tend_conn *c);
+
 /*
  * Finds out the client's name, if that is asked for, and waits for it as the connection's calls
  * wait. What it comes to is kept in the connection; a name that was not confirmed where it has to be
  * is none.
  */
-void lookup_peer(struct tend_server *srv, struct tend_conn *c);
+static inline void
+lookup_peer(struct tend_server *srv, struct tend_conn *c)
+{
+	if (srv->lookups.reverse)
+		lookup_wait(srv, c);
+}
 
 /*
  * The same on the server's loop, without a wait: true when `done` will be called in a later turn,

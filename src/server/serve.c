@@ -354,8 +354,7 @@ serve_client(struct tend_server *srv, struct tend_conn *c)
 	bool allowed;
 
 	bind_stdio(srv, c);
-	if (srv->lookups.reverse)
-		lookup_peer(srv, c);
+	lookup_peer(srv, c);
 	if (!srv->policy.accepted_in_parent)
 		tell_accepted(srv, c);
 	allowed = admit(srv, c);
@@ -408,8 +407,7 @@ serve_datagram(struct tend_server *srv, struct tend_conn *c, const void *data, s
 	int64_t began = status_serving(srv, c);
 	bool allowed;
 
-	if (srv->lookups.reverse)
-		lookup_peer(srv, c);
+	lookup_peer(srv, c);
 	allowed = serve_admit(srv, c);
 	if (allowed && srv->hooks->datagram != NULL) {
 		if (c->mood->traffic != NULL)
