@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/prefetch.h"
 #include "loop/fiber_stack.h"
 #include "loop/fiber_switch.h"
-#include "loop/loop.h"
+#include "loop/link.h"
 
 /* So many idle stacks are left as they are; those that more than these lie upon are trimmed. */
 #define HOT_STACKS 16

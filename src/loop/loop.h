@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "loop/link.h"
 #include "loop/poller.h"
 #include "loop/trace.h"
@@ -91,21 +92,6 @@ struct tend_loop *loop_new_at(void *memory, const char *poller);
    fetched then. */
 #define LOOP_FORESIGHT 3
 #define LOOP_FORESEEN 384
-
-/* Asks the processor for memory that will be needed soon. It need not be there. */
-static inline void
-prefetch(const void *memory, size_t size)
-{
-#if defined(__GNUC__)
-	size_t at;
-
-	for (at = 0; at < size; at += 64)
-		__builtin_prefetch((const char *)memory + at);
-#else
-	(void)memory;
-	(void)size;
-#endif
-}
 
 /* ---- the parts ---- */
 
