@@ -509,30 +509,14 @@ writing_nothing_ends_it(void **state)
 
 /* ---- time ---- */
 
-static ssize_t
-slow_write(struct tend_conn *c, const struct iovec *parts, int count)
-{
-	struct iovec part = { parts[0].iov_base, 1 };
-
-	(void)count;
-	if (odd.calls++ % 2 == 0) {
-		tend_conn_want_after(c, 0.01);
-		return -EAGAIN;
-	}
-	return tend_below_write(c, &part, 1);
-}
-
 /* And nothing happens in between. */
 static void
 a_write_can_wait_for_time(void **state)
 {
 	struct meeting *m = *state;
-	static struct tend_transport slow;
 	int64_t begun = clock_now();
 
-	slow = odd_one;
-	slow.write = slow_write;
-	assert_int_equal(tend_conn_set_transport(scene.c, &slow, NULL), 0);
+	assert_int_equal(tend_conn_set_transport(scene.c, &odd_slow, NULL), 0);
 	tend_printf(scene.c, "slowly");
 	client_gets(m, "slowly", 0);
 	assert_lasted(begun, 0.06);

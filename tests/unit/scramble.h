@@ -197,6 +197,28 @@ static const struct tend_transport odd_one = {
 	.shutdown = odd_shutdown,
 };
 
+/* A byte at a time, with a pause before each. */
+static inline ssize_t
+odd_write_slowly(struct tend_conn *c, const struct iovec *parts, int count)
+{
+	struct iovec part = { parts[0].iov_base, 1 };
+
+	(void)count;
+	if (odd.calls++ % 2 == 0) {
+		tend_conn_want_after(c, 0.01);
+		return -EAGAIN;
+	}
+	return tend_below_write(c, &part, 1);
+}
+
+static const struct tend_transport odd_slow = {
+	.name = "odd",
+	.read = odd_read,
+	.write = odd_write_slowly,
+	.pending = odd_pending,
+	.shutdown = odd_shutdown,
+};
+
 static const struct tend_transport odd_shaking = {
 	.name = "odd",
 	.handshake = odd_handshake,
