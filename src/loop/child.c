@@ -159,8 +159,6 @@ child_watches_run(struct tend_loop *loop)
 	pid_t ended;
 	int r;
 
-	if (!loop->children_due)
-		return;
 	loop->children_due = false;
 	while (loop->stats.children > 0) {
 		r = peek(P_ALL, 0, &ended);

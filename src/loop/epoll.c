@@ -121,7 +121,7 @@ watch_epoll(struct tend_loop *loop, int fd, unsigned had, unsigned want)
  * Exact for short waits. For a long one a millisecond is nothing, and epoll_wait() is the cheaper
  * call: busy servers with far deadlines make it most of the time, and find events at once.
  */
-static int
+HOT static int
 wait_for_events(struct epoll_state *state, struct epoll_event *events, int room, int64_t ns)
 {
 #if HAVE_EPOLL_PWAIT2
@@ -182,7 +182,7 @@ rebuild(struct tend_loop *loop)
 	return 0;
 }
 
-static int
+HOT static int
 wait_epoll(struct tend_loop *loop, int64_t ns)
 {
 	struct epoll_state *state = loop->poller_state;

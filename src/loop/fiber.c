@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/hot.h"
 #include "base/prefetch.h"
 #include "loop/fiber_stack.h"
 #include "loop/fiber_switch.h"
@@ -42,7 +43,7 @@ fiber_of(const struct tend_link *l)
 	return LINK_OWNER(l, struct fiber, link);
 }
 
-struct fiber *
+HOT struct fiber *
 fiber_current(void)
 {
 	return this_thread.current;
@@ -178,7 +179,7 @@ fiber_start(struct fiber_pool *p, struct fiber **into, void (*fn)(void *), void 
 	return alive;
 }
 
-bool
+HOT bool
 fiber_resume(struct fiber *f)
 {
 	struct fiber_thread *t = &this_thread;
@@ -201,7 +202,7 @@ fiber_foresee(const struct fiber *f, bool frames)
 		prefetch(f, sizeof(*f));
 }
 
-void
+HOT void
 fiber_suspend(void)
 {
 	struct fiber_thread *t = &this_thread;

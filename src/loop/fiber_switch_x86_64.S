@@ -9,7 +9,7 @@
  * because what follows a call carries no endbr64. The object is marked for IBT and not for shadow
  * stacks, which it does not switch.
  */
-	.text
+	.section .text.hot, "ax", @progbits
 
 	.macro save_registers
 	pushq	%rbp

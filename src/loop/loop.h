@@ -127,6 +127,14 @@ struct fired {
 #define WHEEL_LEVELS 8
 #define WHEEL_TICK_BITS 20 /* a tick is 2^20 ns, a little more than a millisecond */
 
+/* What wakes the wait for the next timer, where the kernel does it (alarm.c). */
+struct alarm {
+	struct tend_watch watch;
+	int64_t           at;    /* it is set for then; CLOCK_NEVER: it is not */
+	int64_t           seen;  /* the last wait was for this */
+	bool              tried; /* to set it for what was seen */
+};
+
 struct wheel {
 	uint64_t         elapsed;            /* the tick up to which everything was taken out */
 	uint64_t         used[WHEEL_LEVELS]; /* bits of slots that may hold timers */
@@ -137,6 +145,7 @@ struct wheel {
 	bool             sorted;     /* the slot of `elapsed` on level 0 is in order of time */
 	struct tend_link due;        /* taken out, to be run in this turn */
 	struct tend_link slots[WHEEL_LEVELS][WHEEL_SLOTS];
+	struct alarm     alarm;
 };
 
 #define SIGNAL_WORDS ((NSIG + 31) / 32)
@@ -226,6 +235,16 @@ loop_now(struct tend_loop *loop)
 	return loop->now;
 }
 
+static inline bool
+signals_are_collected(const struct tend_loop *loop)
+{
+	unsigned any = 0, i;
+
+	for (i = 0; i < SIGNAL_WORDS; i++)
+		any |= loop->collected[i];
+	return any != 0;
+}
+
 /* True when a signal or a wake has come and no turn has delivered it yet. Makes no system call. */
 static inline bool
 loop_signal_seen(const struct tend_loop *loop)
@@ -262,14 +281,30 @@ void timers_done(struct tend_loop *loop);
 /* Takes out what is due at `now` for timers_run(). True if there is any. */
 bool timers_collect(struct tend_loop *loop, int64_t now);
 void timers_run(struct tend_loop *loop);
+/* Does it take no look at the wheel to know that nothing is due at `now`? */
+static inline bool
+timers_rest(const struct tend_loop *loop, int64_t now)
+{
+	const struct wheel *w = loop->wheel;
+
+	return w->next_known && now < w->next && link_is_empty(&w->due);
+}
 /* Nothing is due before this; CLOCK_NEVER when there is nothing. */
 int64_t timers_next(struct tend_loop *loop);
+
+/* alarm.c */
+void alarm_init(struct tend_loop *loop);
+/* Will the alarm wake the loop at `at`? The second time that it is asked it sees to it. */
+bool alarm_wakes(struct tend_loop *loop, int64_t at);
+void alarm_close(struct tend_loop *loop);
+void alarm_after_fork(struct tend_loop *loop);
+/* Or -1. */
+int alarm_descriptor(const struct tend_loop *loop);
 
 /* signal.c */
 int channel_open(struct tend_loop *loop);
 void channel_close(struct tend_loop *loop);
 int channel_after_fork(struct tend_loop *loop);
-bool signals_are_collected(const struct tend_loop *loop);
 void signals_run(struct tend_loop *loop);
 void signals_done(struct tend_loop *loop);
 

@@ -417,17 +417,6 @@ loop_signal_pending(const struct tend_loop *loop, int signo)
 		   bit_of(signo)) != 0;
 }
 
-bool
-signals_are_collected(const struct tend_loop *loop)
-{
-	unsigned i;
-
-	for (i = 0; i < SIGNAL_WORDS; i++)
-		if (loop->collected[i] != 0)
-			return true;
-	return false;
-}
-
 /* Those that are started meanwhile have not seen this signal. */
 static void
 run_watches(struct tend_loop *loop, int signo)
@@ -460,8 +449,6 @@ signals_run(struct tend_loop *loop)
 	unsigned bits[SIGNAL_WORDS];
 	int signo;
 
-	if (!signals_are_collected(loop))
-		return;
 	memcpy(bits, loop->collected, sizeof(bits));
 	for (signo = 1; signo < NSIG; signo++) {
 		/* An earlier callback may have stopped the last watch of this one. */

@@ -137,7 +137,7 @@ tend_timer_running(const struct tend_timer *t)
 }
 
 /* The first slot that holds timers. False when there is none. */
-static bool
+HOT static bool
 find_first(struct wheel *w, unsigned *level, unsigned *slot)
 {
 	for (*level = 0; *level < WHEEL_LEVELS; (*level)++) {
@@ -314,7 +314,7 @@ timers_run(struct tend_loop *loop)
  * The earliest time of the first slot that holds timers. Of a crowded one only the beginning is
  * told: one turn more, in which it moves down, is little for so many.
  */
-static int64_t
+HOT static int64_t
 first_of(const struct wheel *w, unsigned level, unsigned slot, bool *exact)
 {
 	const struct tend_link *list = &w->slots[level][slot], *l;
@@ -333,7 +333,7 @@ first_of(const struct wheel *w, unsigned level, unsigned slot, bool *exact)
 	return (int64_t)(slot_start(w, level, slot) << WHEEL_TICK_BITS);
 }
 
-int64_t
+HOT int64_t
 timers_next(struct tend_loop *loop)
 {
 	struct wheel *w = loop->wheel;

@@ -6,8 +6,7 @@
 
 #include <tend/loop.h>
 
-/* Seldom called, and not to be in the way of what is called all the time. */
-#define COLD __attribute__((cold))
+#include "base/hot.h"
 
 struct tracer {
 	/* What `*on` says decides, which may be shared with other processes. NULL: it is off. */

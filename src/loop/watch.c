@@ -139,7 +139,7 @@ watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd)
 	return NULL;
 }
 
-int
+HOT int
 tend_watch_change(struct tend_watch *w, unsigned events)
 {
 	struct slot *slot;
@@ -303,7 +303,7 @@ call_observed(struct tend_loop *loop, struct tend_watch *w, const struct fired *
 		w->fn(w, events);
 }
 
-static void
+HOT static void
 dispatch(struct tend_loop *loop, const struct fired *f)
 {
 	struct slot *slot = &loop->slots[f->fd];
@@ -350,13 +350,13 @@ foresee(struct tend_loop *loop, unsigned ahead)
 		loop->foresee(w, ahead);
 }
 
-void
+HOT void
 watches_dispatch(struct tend_loop *loop)
 {
 	unsigned ahead;
 
 	while (loop->fired_at < loop->fired_count) {
-		for (ahead = LOOP_FORESIGHT; ahead > 0; ahead--)
+		for (ahead = LOOP_FORESIGHT; ahead > 0 && loop->fired_count > 1; ahead--)
 			foresee(loop, ahead);
 		dispatch(loop, &loop->fired[loop->fired_at++]);
 	}

@@ -5,7 +5,6 @@ is left behind, and nothing grows. TEND_TEST_LONG makes 100 000 connections of t
 """
 
 import collections
-import contextlib
 import os
 import random
 import re
@@ -163,11 +162,7 @@ def usage(server):
 
 def has_client(pid):
     """Whether it has a socket beside the one that it listens on, as the one of a client is."""
-    links = []
-    for fd in tend.open_descriptors(pid):
-        with contextlib.suppress(FileNotFoundError):
-            links.append(os.readlink(f'/proc/{pid}/fd/{fd}'))
-    return sum('socket:' in link for link in links) > 1
+    return sum('socket:' in link for link in tend.links_of(pid)) > 1
 
 
 def settled(server, workers):

@@ -1,0 +1,322 @@
+/* The alarm: waits for a deadline that stays the same have no limit, and end in time all the same. */
+#include "config.h"
+#include "loop_fixture.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FAR 1000.0
+
+/* A loop with something to tell in each turn, as long as `busy` is on it. */
+struct scene {
+	struct tend_loop *loop;
+	struct tend_watch busy;
+	int               fds[2];
+};
+
+static void
+nothing(struct tend_watch *w, unsigned events)
+{
+	(void)w;
+	(void)events;
+}
+
+static void
+note_time(struct tend_timer *t)
+{
+	*(int64_t *)t->data = clock_now();
+}
+
+static void
+open_scene(struct scene *s, void **state)
+{
+	s->loop = *state;
+	assert_int_equal(pipe(s->fds), 0);
+	assert_int_equal(write(s->fds[1], "x", 1), 1);
+	tend_watch_init(&s->busy, nothing, NULL);
+	assert_int_equal(tend_watch_start(s->loop, &s->busy, s->fds[0], TEND_READ), 0);
+}
+
+static void
+close_scene(struct scene *s)
+{
+	tend_watch_stop(&s->busy);
+	close(s->fds[0]);
+	close(s->fds[1]);
+}
+
+static void
+turn(struct scene *s, unsigned times)
+{
+	while (times-- > 0)
+		assert_int_equal(tend_loop_turn(s->loop, -1), 0);
+}
+
+static struct alarm *
+alarm_of(struct scene *s)
+{
+	return &s->loop->wheel->alarm;
+}
+
+#if HAVE_TIMERFD_CREATE
+#define ASSERT_SET_FOR(s, time) assert_int_equal(alarm_of(s)->at, time)
+#else
+#define ASSERT_SET_FOR(s, time) assert_int_equal(alarm_of(s)->at, CLOCK_NEVER)
+#endif
+
+/* Turns, with nobody busy, until it has run. How many. */
+static unsigned
+turns_until(struct scene *s, const int64_t *ran)
+{
+	unsigned turns = 0;
+
+	tend_watch_stop(&s->busy);
+	while (*ran == 0 && turns < 100) {
+		turn(s, 1);
+		turns++;
+	}
+	return turns;
+}
+
+static void
+second_wait_for_the_same_deadline_sets_it(void **state)
+{
+	struct tend_loop_stats stats;
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0;
+
+	open_scene(&s, state);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, FAR);
+	turn(&s, 1);
+	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
+	turn(&s, 3);
+	ASSERT_SET_FOR(&s, t.at);
+	/* It is nobody's watch. */
+	tend_loop_stats(s.loop, &stats);
+	assert_int_equal(stats.watches, 1);
+	assert_int_equal(stats.events, 4);
+	tend_timer_stop(&t);
+	close_scene(&s);
+}
+
+static void
+waits_with_a_limit_do_not_set_it(void **state)
+{
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0;
+	int i;
+
+	open_scene(&s, state);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, FAR);
+	for (i = 0; i < 4; i++)
+		tend_loop_turn(s.loop, 5);
+	tend_loop_set_timeout(s.loop, 5);
+	turn(&s, 4);
+	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
+	tend_timer_stop(&t);
+	close_scene(&s);
+}
+
+static void
+alarm_wakes_the_loop_once_and_never_early(void **state)
+{
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0, at;
+
+	open_scene(&s, state);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, 0.05);
+	at = t.at;
+	turn(&s, 2);
+	if (ran == 0) {
+		ASSERT_SET_FOR(&s, at);
+		assert_in_range(turns_until(&s, &ran), 1, 2);
+	}
+	assert_true(ran >= at);
+	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
+	close_scene(&s);
+}
+
+/* DS-50 */
+static void
+alarm_for_a_timer_that_was_stopped_wakes_nobody(void **state)
+{
+	struct tend_timer stopped, t;
+	struct scene s;
+	int64_t ran = 0;
+
+	open_scene(&s, state);
+	tend_timer_init(&stopped, note_time, &ran);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &stopped, 0.1);
+	turn(&s, 2);
+	tend_timer_stop(&stopped);
+	tend_timer_start(s.loop, &t, 0.3);
+	assert_in_range(turns_until(&s, &ran), 1, 2);
+	assert_true(ran >= t.at);
+	close_scene(&s);
+}
+
+/* What is repeated beats on; the alarm for the far one stays as it is. */
+static void
+nearer_deadlines_are_met_beside_it(void **state)
+{
+	struct tend_timer far, near;
+	struct scene s;
+	int64_t ran = 0, unused = 0;
+	int i;
+
+	open_scene(&s, state);
+	tend_timer_init(&far, note_time, &unused);
+	tend_timer_init(&near, note_time, &ran);
+	tend_timer_start(s.loop, &far, FAR);
+	turn(&s, 2);
+	tend_watch_stop(&s.busy);
+	for (i = 0; i < 5; i++) {
+		ran = 0;
+		tend_timer_start(s.loop, &near, 0.01);
+		turns_until(&s, &ran);
+		assert_true(ran >= near.at);
+		ASSERT_SET_FOR(&s, far.at);
+	}
+	tend_timer_stop(&far);
+	close_scene(&s);
+}
+
+/* Of the child of a loop with an alarm: 0, or what is wrong. */
+static int
+child(struct scene *s)
+{
+	int64_t ran = 0;
+	struct tend_timer t;
+
+	if (tend_loop_after_fork(s->loop) < 0)
+		return 2;
+	if (alarm_descriptor(s->loop) >= 0 || alarm_of(s)->at != CLOCK_NEVER)
+		return 3;
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s->loop, &t, 0.05);
+	turn(s, 2);
+	if (turns_until(s, &ran) > 2 || ran < t.at)
+		return 4;
+	return 0;
+}
+
+static void
+fork_and_wait(struct scene *s, int (*then)(struct scene *s))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(then(s));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static int
+free_it(struct scene *s)
+{
+	tend_loop_free(s->loop);
+	return 0;
+}
+
+static int
+abandon_it(struct scene *s)
+{
+	int fd = alarm_descriptor(s->loop);
+
+	loop_abandon(s->loop);
+	return fd >= 0 && fcntl(fd, F_GETFD) >= 0;
+}
+
+static void
+child_has_its_own_and_leaves_the_parents_alone(void **state)
+{
+	static int (*const lives[])(struct scene *s) = { child, free_it, abandon_it };
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0;
+	size_t i;
+
+	open_scene(&s, state);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, 1);
+	turn(&s, 2);
+	for (i = 0; i < sizeof(lives) / sizeof(lives[0]); i++)
+		fork_and_wait(&s, lives[i]);
+	turns_until(&s, &ran);
+	assert_true(ran >= t.at);
+	close_scene(&s);
+}
+
+static void
+without_a_descriptor_waits_have_a_timeout(void **state)
+{
+	struct rlimit before, none;
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0;
+
+	open_scene(&s, state);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, 0.05);
+	turn(&s, 3);
+	turns_until(&s, &ran);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(alarm_descriptor(s.loop), -1);
+	assert_true(ran >= t.at);
+	close_scene(&s);
+}
+
+static int64_t
+stopped_clock(void)
+{
+	return CLOCK_SECOND;
+}
+
+static void
+clock_of_a_test_has_none(void **state)
+{
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0;
+
+	open_scene(&s, state);
+	s.loop->clock = stopped_clock;
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, FAR);
+	turn(&s, 4);
+	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
+	tend_timer_stop(&t);
+	close_scene(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ON_EACH_POLLER(second_wait_for_the_same_deadline_sets_it),
+		ON_EACH_POLLER(waits_with_a_limit_do_not_set_it),
+		ON_EACH_POLLER(alarm_wakes_the_loop_once_and_never_early),
+		ON_EACH_POLLER(alarm_for_a_timer_that_was_stopped_wakes_nobody),
+		ON_EACH_POLLER(nearer_deadlines_are_met_beside_it),
+		ON_EACH_POLLER(child_has_its_own_and_leaves_the_parents_alone),
+		ON_EACH_POLLER(without_a_descriptor_waits_have_a_timeout),
+		ON_EACH_POLLER(clock_of_a_test_has_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
