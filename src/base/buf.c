@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hot.h"
+
 #define BUF_MIN 64
 
 void
@@ -14,7 +16,7 @@ buf_done(struct buf *b)
 	memset(b, 0, sizeof(*b));
 }
 
-int
+HOT int
 buf_reserve(struct buf *b, size_t more)
 {
 	size_t used = buf_length(b), size;
@@ -44,7 +46,7 @@ buf_reserve(struct buf *b, size_t more)
 	return 0;
 }
 
-int
+HOT int
 buf_append(struct buf *b, const void *data, size_t size)
 {
 	int r = buf_reserve(b, size);

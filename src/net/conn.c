@@ -136,12 +136,6 @@ conn_open(struct tend_conn *c, int fd, const struct listener *from, const struct
 }
 
 bool
-conn_expired(const struct tend_conn *c)
-{
-	return c->deadline != CLOCK_NEVER && clock_now() >= c->deadline;
-}
-
-bool
 conn_interrupted(const struct conn_mood *mood)
 {
 	char bytes[256];
@@ -161,7 +155,7 @@ is_cancelled(const struct conn_mood *mood)
 }
 
 /* Until `deadline`, the connection's own permitting, or until its transport is to be asked again. */
-int
+HOT int
 conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline)
 {
 	int64_t again = (events & CONN_LATER) != 0 ? c->extras->again_at : CLOCK_NEVER;
@@ -177,7 +171,7 @@ conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline)
  * For at most `limit` (a duration). The clock is read only here: a call that need not wait costs no
  * time-keeping.
  */
-int
+HOT int
 conn_wait(struct tend_conn *c, unsigned events, int64_t limit)
 {
 	int64_t deadline = CLOCK_NEVER;

@@ -18,6 +18,7 @@
 #include <tend/conn.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "loop/trace.h"
 #include "net/addr.h"
 #include "net/listen.h"
@@ -64,7 +65,8 @@ struct conn_mood {
 	void (*unmake)(struct tend_conn *c);
 	/* ...a time limit has changed... */
 	void (*retimed)(struct tend_conn *c);
-	/* ...is the caller one who may? ... */
+	/* ...nobody ever waits, or is the caller one who may? ... */
+	bool   never_waits;
 	bool (*may_wait)(struct tend_conn *c);
 	/* ...or one who may read? NULL: whoever has the connection... */
 	bool (*may_read)(struct tend_conn *c);
@@ -389,7 +391,6 @@ int conn_shutdown_once(struct tend_conn *c);
 
 struct conn_extras *conn_extras(struct tend_conn *c); /* NULL: out of memory */
 void conn_learn_peer(struct tend_conn *c); /* while it still can be asked for */
-bool conn_expired(const struct tend_conn *c); /* the deadline of the whole connection has passed */
 int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
 int  conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
@@ -398,12 +399,44 @@ int  conn_writable(struct tend_conn *c); /* 0 when output can be taken */
 int  conn_break(struct tend_conn *c, int code); /* output is over: every call says so from now on */
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
 void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */
-void conn_stdio_flush(struct tend_conn *c);
+void conn_stdio_flush_stream(struct tend_conn *c);
 void conn_stdio_drop(struct tend_conn *c);
 void conn_stdio_forget(struct tend_conn *c); /* what was read ahead */
 void conn_stdio_reset(struct tend_conn *c);
 void conn_stdio_close(struct tend_conn *c);
 void conn_addr_release(struct tend_conn *c);
 void conn_outgoing_release(struct tend_conn *c);
+
+/* The deadline of the whole connection has passed. */
+static inline bool
+conn_expired(const struct tend_conn *c)
+{
+	return c->deadline != CLOCK_NEVER && clock_now() >= c->deadline;
+}
+
+/* May the caller wait for the client? */
+static inline bool
+conn_may_wait(struct tend_conn *c)
+{
+	return !c->mood->never_waits && (c->mood->may_wait == NULL || c->mood->may_wait(c));
+}
+
+/* What lies in stdio_out goes to the connection's own buffer. */
+static inline void
+conn_stdio_flush(struct tend_conn *c)
+{
+	if (c->extras != NULL && c->extras->stdio_out != NULL)
+		conn_stdio_flush_stream(c);
+}
+
+/* Bytes that do not stand in `out`; there are extras. In conn_queue.c. */
+size_t conn_queued_beside(const struct tend_conn *c);
+
+/* Bytes of output that have not left. */
+static inline size_t
+conn_queued(const struct tend_conn *c)
+{
+	return buf_length(&c->out) + (c->extras != NULL ? conn_queued_beside(c) : 0);
+}
 
 #endif

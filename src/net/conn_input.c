@@ -14,7 +14,7 @@
  * Text lent to the handler ends with a NUL that stands where the next byte of the stream was. The
  * next call puts the byte back and consumes what was lent.
  */
-void
+HOT void
 conn_take_back(struct tend_conn *c)
 {
 	if (c->lent_nul) {
@@ -67,7 +67,7 @@ rest_of(struct tend_conn *c, int64_t limit)
  * Waits until there is input. Output leaves first: the client may be waiting for it before it goes
  * on.
  */
-static int
+HOT static int
 wait_for_input(struct tend_conn *c)
 {
 	int64_t limit = c->idle, first_byte = c->mood->limits->first_byte;
@@ -77,6 +77,8 @@ wait_for_input(struct tend_conn *c)
 		return r;
 	if (!c->open) /* by a marker */
 		return -ENOTCONN;
+	if (c->mood->never_waits)
+		return -EAGAIN;
 	/* A client that cannot be written to any more may still have sent something. */
 	if (!c->heard && first_byte > 0 && first_byte < limit)
 		limit = first_byte;
@@ -140,7 +142,7 @@ is_end_of_wait(struct tend_conn *c, ssize_t n)
 }
 
 /* Bytes, 0 at the end, -errno; waits while there is nothing. */
-static ssize_t
+HOT static ssize_t
 receive_or_fail(struct tend_conn *c, void *into, size_t size)
 {
 	bool tried = false;
@@ -199,7 +201,7 @@ receive_or_fail(struct tend_conn *c, void *into, size_t size)
  * The same. What will not get better is told once and is the end of input from then on: a handler
  * that does not look at errors comes to its end as well.
  */
-static ssize_t
+HOT static ssize_t
 receive(struct tend_conn *c, void *into, size_t size)
 {
 	ssize_t n = receive_or_fail(c, into, size);
@@ -212,7 +214,7 @@ receive(struct tend_conn *c, void *into, size_t size)
 	return n;
 }
 
-int
+HOT int
 conn_fill(struct tend_conn *c, size_t room)
 {
 	return (int)receive(c, NULL, room);
@@ -229,7 +231,7 @@ readable(struct tend_conn *c)
 	return 0;
 }
 
-ssize_t
+HOT ssize_t
 tend_read(struct tend_conn *c, void *into, size_t size)
 {
 	size_t have;
@@ -269,7 +271,7 @@ look_for(char *data, size_t size, const char *terminator, size_t length)
  * Looks for `terminator` in the input, reading on until it is there, `limit` bytes are, or the input
  * ends. Returns the bytes up to and including it; 0 at the end of input with nothing left.
  */
-static ssize_t
+HOT static ssize_t
 find_in_time(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
 	enum tend_until *why)
 {
@@ -317,7 +319,7 @@ find(struct tend_conn *c, const char *terminator, size_t length, size_t limit,
 	return n;
 }
 
-ssize_t
+HOT ssize_t
 tend_getline(struct tend_conn *c, char **line)
 {
 	/* Room for the longest line and its "\r\n". */

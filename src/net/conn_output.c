@@ -28,12 +28,6 @@ conn_break(struct tend_conn *c, int code)
 	return code;
 }
 
-static bool
-may_wait(struct tend_conn *c)
-{
-	return c->mood->may_wait == NULL || c->mood->may_wait(c);
-}
-
 /*
  * Where nobody waits the queue may grow, but not without bound: who writes more than the client
  * reads has been told by the mark (tend_conn_set_marks()) and went on.
@@ -53,7 +47,7 @@ check_bound(struct tend_conn *c)
 }
 
 /* Puts bytes behind all output there is. */
-static int
+HOT static int
 append(struct tend_conn *c, const void *data, size_t size)
 {
 	int r;
@@ -150,7 +144,7 @@ share(struct tend_conn *c, ssize_t sent, int64_t *until)
 	return wait_to_send(c, POLLOUT, until);
 }
 
-static int
+HOT static int
 send_all(struct tend_conn *c, const char **data, size_t *size)
 {
 	int64_t until = 0;
@@ -190,7 +184,7 @@ append_late(struct tend_conn *c)
 	return r;
 }
 
-int
+HOT int
 conn_send(struct tend_conn *c, const void *more, size_t size)
 {
 	const char *data = more;
@@ -238,7 +232,7 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 	int r;
 
 	/* It is known that the kernel takes no more: not asked again for each piece. */
-	if (c->write_want != 0 && !may_wait(c)) {
+	if (c->write_want != 0 && !conn_may_wait(c)) {
 		r = size > 0 ? append(c, more, size) : 0;
 		return r < 0 ? r : check_bound(c);
 	}
@@ -248,7 +242,7 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
 }
 
-int
+HOT int
 conn_writable(struct tend_conn *c)
 {
 	if (!c->open)
@@ -267,7 +261,7 @@ tell_queued(struct tend_conn *c)
 		c->mood->queued(c);
 }
 
-ssize_t
+HOT ssize_t
 tend_write(struct tend_conn *c, const void *data, size_t size)
 {
 	int r;
@@ -287,7 +281,7 @@ tend_write(struct tend_conn *c, const void *data, size_t size)
 	return (ssize_t)size;
 }
 
-ssize_t
+HOT ssize_t
 tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 {
 	struct buf *into;
@@ -326,7 +320,7 @@ tend_printf(struct tend_conn *c, const char *format, ...)
 	return n;
 }
 
-int
+HOT int
 tend_flush(struct tend_conn *c)
 {
 	int r;
@@ -338,7 +332,7 @@ tend_flush(struct tend_conn *c)
 		return c->broken;
 	if (conn_unsent(c) == 0)
 		return 0;
-	if (c->write_want != 0 && !may_wait(c))
+	if (c->write_want != 0 && !conn_may_wait(c))
 		return -EAGAIN;
 	r = conn_send(c, NULL, 0);
 	/* By a marker. */

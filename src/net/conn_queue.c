@@ -38,11 +38,11 @@ queue_of(const struct tend_conn *c)
 }
 
 size_t
-conn_queue_given(const struct tend_conn *c)
+conn_queued_beside(const struct tend_conn *c)
 {
-	const struct queue *q = queue_of(c);
+	const struct queue *q = c->extras->queue;
 
-	return q != NULL ? q->given : 0;
+	return (q != NULL ? q->given : 0) + buf_length(&c->extras->late);
 }
 
 bool
@@ -120,7 +120,7 @@ is_due(const struct tend_conn *c, const struct queue *q)
 static void
 settle_due(struct tend_conn *c, struct queue *q)
 {
-	bool alone = c->mood->may_wait == NULL;
+	bool alone = !c->mood->never_waits && c->mood->may_wait == NULL;
 	struct entry *e;
 
 	/* From one of them: whoever called it goes on. */

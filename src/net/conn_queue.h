@@ -21,7 +21,4 @@ void conn_queue_drop(struct tend_conn *c);
 /* One of its markers is being run, and nothing was written behind it before. */
 bool conn_queue_is_at_end(const struct tend_conn *c);
 
-/* Bytes in pieces that were given. */
-size_t conn_queue_given(const struct tend_conn *c);
-
 #endif

@@ -69,18 +69,12 @@ tend_conn_stdio(struct tend_conn *c, FILE **in, FILE **out)
 	return 0;
 }
 
-static FILE *
-output_of(const struct tend_conn *c)
-{
-	return c->extras != NULL ? c->extras->stdio_out : NULL;
-}
-
 void
-conn_stdio_flush(struct tend_conn *c)
+conn_stdio_flush_stream(struct tend_conn *c)
 {
-	FILE *out = output_of(c);
+	FILE *out = c->extras->stdio_out;
 
-	if (out != NULL && !c->in_stream && __fpending(out) > 0)
+	if (!c->in_stream && __fpending(out) > 0)
 		fflush(out);
 }
 
@@ -88,7 +82,7 @@ conn_stdio_flush(struct tend_conn *c)
 void
 conn_stdio_drop(struct tend_conn *c)
 {
-	FILE *out = output_of(c);
+	FILE *out = c->extras != NULL ? c->extras->stdio_out : NULL;
 
 	if (out != NULL)
 		__fpurge(out);

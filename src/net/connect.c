@@ -125,7 +125,7 @@ tend_connect(struct tend_conn *c, const char *where, double seconds, struct tend
 
 	if (!c->open)
 		return -ENOTCONN;
-	if (c->mood->may_wait != NULL && !c->mood->may_wait(c))
+	if (!conn_may_wait(c))
 		return -EAGAIN;
 	r = addr_parse(&to, where);
 	if (r < 0)

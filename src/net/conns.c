@@ -50,14 +50,14 @@ shed(struct buf *spare, struct buf *b)
 	}
 }
 
-void
+HOT void
 conns_lend(struct conns *all, struct tend_conn *c)
 {
 	lend(&all->spare_in, &c->in);
 	lend(&all->spare_out, &c->out);
 }
 
-void
+HOT void
 conns_shed(struct conns *all, struct tend_conn *c)
 {
 	shed(&all->spare_in, &c->in);
@@ -66,13 +66,13 @@ conns_shed(struct conns *all, struct tend_conn *c)
 
 /* ---- who holds up the others ---- */
 
-int64_t
+HOT int64_t
 conns_clock(const struct conns *all)
 {
 	return all->stall > 0 ? clock_coarse() : 0;
 }
 
-void
+HOT void
 conns_took(struct evented *m, int64_t begun)
 {
 	struct conns *all = evented_mood_of(&m->c)->conns;

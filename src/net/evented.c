@@ -194,7 +194,7 @@ evented_arm(struct evented *m)
 
 /* ---- what is waited for ---- */
 
-static unsigned
+HOT static unsigned
 wanted(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -211,7 +211,7 @@ wanted(struct evented *m)
 	return events;
 }
 
-int
+HOT int
 evented_interest(struct evented *m)
 {
 	return tend_watch_change(&m->watch, wanted(m));
@@ -219,28 +219,28 @@ evented_interest(struct evented *m)
 
 /* ---- output ---- */
 
-static void
+HOT static void
 send_queued(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
-	size_t before = tend_conn_queued(c);
+	size_t before = conn_queued(c);
 
 	conn_stdio_flush(c);
 	if (conn_unsent(c) > 0 && c->write_want == 0)
 		tend_flush(c);
-	if (tend_conn_queued(c) < before)
+	if (conn_queued(c) < before)
 		evented_touch(m);
 	if (is_alive(m) && c->ending && conn_unsent(c) == 0 && c->write_want == 0)
 		conn_end_output(c);
 }
 
 /* Once for each time that the queue has fallen to the mark, and never from inside another hook. */
-static void
+HOT static void
 tell_drained(struct evented *m)
 {
 	size_t low = m->c.extras != NULL ? m->c.extras->low : 0;
 
-	if (!m->owes_drained || m->phase != EVENTED_OPEN || tend_conn_queued(&m->c) > low)
+	if (!m->owes_drained || m->phase != EVENTED_OPEN || conn_queued(&m->c) > low)
 		return;
 	m->owes_drained = false;
 	if (m->hooks->drained == NULL)
@@ -251,7 +251,7 @@ tell_drained(struct evented *m)
 }
 
 /* Somebody wrote. What is written during one of its own hooks leaves right after it. */
-static void
+HOT static void
 queued(struct tend_conn *c)
 {
 	struct evented *m = evented_of(c);
@@ -332,7 +332,7 @@ can_read(struct evented *m, unsigned events)
 	return (events & evented_bits(c->read_want != 0 ? c->read_want : POLLIN)) != 0 && evented_reads(m);
 }
 
-static void
+HOT static void
 happen_to_open(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
@@ -379,7 +379,7 @@ static void (*const happen[])(struct evented *m, unsigned events) = {
 	[EVENTED_DEAD] = happen_to_held,
 };
 
-void
+HOT void
 evented_event(struct tend_watch *w, unsigned events)
 {
 	struct evented *m = w->data;
@@ -432,7 +432,7 @@ time_is_up(struct tend_timer *t)
 
 /* ---- after whatever happened ---- */
 
-static void
+HOT static void
 settle_open(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -453,7 +453,7 @@ settle_open(struct evented *m)
 		conns_attend(m);
 }
 
-void
+HOT void
 evented_settle(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -501,13 +501,6 @@ evented_never_waits(struct tend_conn *c, unsigned events, int64_t deadline)
 	return -EAGAIN;
 }
 
-bool
-evented_may_not_wait(struct tend_conn *c)
-{
-	(void)c;
-	return false;
-}
-
 static void
 retimed(struct tend_conn *c)
 {
@@ -525,7 +518,7 @@ evented_mood_init(struct evented_mood *mood, struct conns *all)
 		.mood = {
 			.wait = evented_never_waits,
 			.queued = queued,
-			.may_wait = evented_may_not_wait,
+			.never_waits = true,
 			.close = take_over_close,
 			.changed = evented_changed,
 			.retimed = retimed,

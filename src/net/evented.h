@@ -172,9 +172,8 @@ void    conns_took(struct evented *m, int64_t begun);
 void evented_mood_init(struct evented_mood *mood, struct conns *conns);
 void evented_mood_init_fiber(struct evented_mood *mood, struct conns *conns, struct fiber_pool *fibers);
 
-/* What `wait` and `may_wait` are where nobody may. */
-int  evented_never_waits(struct tend_conn *c, unsigned events, int64_t deadline);
-bool evented_may_not_wait(struct tend_conn *c);
+/* What `wait` is where nobody may. */
+int evented_never_waits(struct tend_conn *c, unsigned events, int64_t deadline);
 
 /*
  * A connection on `fd`, which is taken, on failure too. It is held: nothing is read and no hook runs

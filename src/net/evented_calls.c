@@ -126,15 +126,13 @@ tend_conn_set_marks(struct tend_conn *c, size_t high, size_t low)
 	conns_attend(m);
 }
 
-size_t
+HOT size_t
 tend_conn_queued(const struct tend_conn *c)
 {
-	size_t late = c->extras != NULL ? buf_length(&c->extras->late) : 0;
-
-	return buf_length(&c->out) + conn_queue_given(c) + late;
+	return conn_queued(c);
 }
 
-size_t
+HOT size_t
 tend_conn_buffered(const struct tend_conn *c)
 {
 	return buf_length(&c->in) - c->taken;

@@ -22,7 +22,7 @@ loop_of(const struct evented *m)
 	return evented_mood_of(&m->c)->conns->loop;
 }
 
-static bool
+HOT static bool
 is_own(struct tend_conn *c)
 {
 	const struct evented *m = evented_of(c);
@@ -30,7 +30,7 @@ is_own(struct tend_conn *c)
 	return m->phase == EVENTED_FIBER && m->fiber != NULL && fiber_current() == m->fiber;
 }
 
-static void
+HOT static void
 arm_at(struct evented *m, int64_t at)
 {
 	if (at == CLOCK_NEVER || (tend_timer_running(&m->timer) && m->timer.at <= at))
@@ -38,7 +38,7 @@ arm_at(struct evented *m, int64_t at)
 	timer_start_at(loop_of(m), &m->timer, at);
 }
 
-static void
+HOT static void
 arm(struct evented *m)
 {
 	arm_at(m, m->until);
@@ -53,7 +53,7 @@ sends_later(const struct evented *m)
 }
 
 /* For what the handler waits, and for output that others have queued. */
-static int
+HOT static int
 watch(struct evented *m)
 {
 	unsigned events = m->waiting;
@@ -73,7 +73,7 @@ is_cancelled(const struct evented *m)
 }
 
 /* Suspends until somebody resumes it or the moment has come. */
-static int
+HOT static int
 suspend_until(struct evented *m, unsigned events, int64_t until)
 {
 	int r;
@@ -94,7 +94,7 @@ suspend_until(struct evented *m, unsigned events, int64_t until)
 	return m->result;
 }
 
-static int
+HOT static int
 wait_in_fiber(struct tend_conn *c, unsigned events, int64_t deadline)
 {
 	struct evented *m = evented_of(c);
@@ -114,7 +114,7 @@ wait_in_fiber(struct tend_conn *c, unsigned events, int64_t deadline)
 }
 
 /* What its own handler writes leaves when it waits or returns. */
-static void
+HOT static void
 queued(struct tend_conn *c)
 {
 	struct evented *m = evented_of(c);
@@ -361,7 +361,7 @@ evented_await(struct evented *m)
 		arm(m);
 }
 
-void
+HOT void
 evented_resume(struct evented *m, int result)
 {
 	struct evented_mood *mood = evented_mood_of(&m->c);
@@ -379,7 +379,7 @@ evented_resume(struct evented *m, int result)
 /* ---- what happens to it ---- */
 
 /* Output that others have queued, and that its handler does not know of. */
-static void
+HOT static void
 send_queued(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -390,7 +390,7 @@ send_queued(struct evented *m)
 		watch(m);
 }
 
-void
+HOT void
 evented_fiber_event(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;

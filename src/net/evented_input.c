@@ -16,7 +16,7 @@ is_throttled(struct evented *m)
 {
 	size_t high = m->c.extras != NULL ? m->c.extras->high : 0;
 
-	return tend_conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
+	return conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
 }
 
 bool
@@ -25,7 +25,7 @@ evented_is_full(const struct evented *m)
 	return buf_length(&m->c.in) >= m->c.mood->limits->max_line + UNREAD_MOST;
 }
 
-bool
+HOT bool
 evented_reads(struct evented *m)
 {
 	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
@@ -81,7 +81,7 @@ is_wanted_again(const struct evented *m, uint32_t before)
 }
 
 /* After the hook: what did it leave, and is there more? */
-static void
+HOT static void
 look_after_input(struct evented *m, uint32_t before)
 {
 	struct tend_conn *c = &m->c;
@@ -96,7 +96,7 @@ look_after_input(struct evented *m, uint32_t before)
 	}
 }
 
-static void
+HOT static void
 call_readable(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -115,7 +115,7 @@ call_readable(struct evented *m)
 }
 
 /* There is input, or the end of it; the hook reads. */
-void
+HOT void
 evented_take_input(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -149,7 +149,7 @@ evented_try_input(struct evented *m)
 }
 
 /* Input that is here already, and of which no event will tell. */
-bool
+HOT bool
 evented_delivers_again(struct evented *m)
 {
 	return m->again && m->phase == EVENTED_OPEN && !m->paused && !is_throttled(m);

@@ -258,7 +258,7 @@ let_output_leave(struct tend_conn *c)
 	bool waits = c->mood->changed == NULL;
 	int r;
 
-	if (c->reading || (waits && c->mood->may_wait != NULL && !c->mood->may_wait(c)))
+	if (c->reading || (waits && !conn_may_wait(c)))
 		return -EBUSY;
 	if (c->sending != SENDING_NOT)
 		return !waits && conn_queue_is_at_end(c) ? 0 : -EBUSY;

@@ -21,7 +21,7 @@ failed(struct tend_conn *c, int code, unsigned events)
 	return -EAGAIN;
 }
 
-ssize_t
+HOT ssize_t
 plain_read(struct tend_conn *c, void *into, size_t size)
 {
 	ssize_t n;
@@ -43,7 +43,7 @@ send_one(struct tend_conn *c, const struct iovec *part)
 	return n >= 0 ? n : failed(c, errno, POLLOUT);
 }
 
-ssize_t
+HOT ssize_t
 plain_write(struct tend_conn *c, const struct iovec *parts, int count)
 {
 	/* sendmsg() and not writev(): a client that is gone must not cost us a SIGPIPE. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hot.h"
 
 #define NOBODY UINT32_MAX
 
@@ -396,7 +397,7 @@ board_closed(struct board *b)
 		say_what_it_does(b, s);
 }
 
-void
+HOT void
 board_say_again(struct board *b)
 {
 	struct board_slot *s;

@@ -75,7 +75,7 @@ accept_report(struct tend_server *srv, const struct listener *l, int code)
 	    l->proto_upper, l->service, error_reason(code), what_to_change(code));
 }
 
-int
+HOT int
 accept_turn(struct tend_server *srv, double seconds)
 {
 	int r;

@@ -74,7 +74,7 @@ tell_kernel(struct crew_seat *s, int64_t patience)
  * own nobody would end the wait; and near the end of its whole time a client has less than its
  * usual one.
  */
-static bool
+HOT static bool
 may_wait_to_receive(struct tend_conn *c, int64_t limit)
 {
 	struct crew_seat *s = c->mood->data;
@@ -91,7 +91,7 @@ may_wait_to_receive(struct tend_conn *c, int64_t limit)
 }
 
 /* The flag first: either the main thread sees it, or this one that it is to end. */
-static ssize_t
+HOT static ssize_t
 receive_or_end(struct crew_seat *s, void *into, size_t size)
 {
 	ssize_t n = -ECANCELED;
@@ -106,7 +106,7 @@ receive_or_end(struct crew_seat *s, void *into, size_t size)
 	return n;
 }
 
-static ssize_t
+HOT static ssize_t
 receive(struct tend_conn *c, void *into, size_t size)
 {
 	struct crew_seat *s = c->mood->data;

@@ -403,7 +403,7 @@ open_moods(struct parcels *all)
 	all->mood = (struct conn_mood){
 		.wait = evented_never_waits,
 		.closing = closing,
-		.may_wait = evented_may_not_wait,
+		.never_waits = true,
 		.limits = &srv->limits,
 		.server = srv,
 		.traced = &srv->loop->tracing,

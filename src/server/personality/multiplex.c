@@ -79,7 +79,7 @@ open_worker(struct worker *w, struct tend_server *srv, unsigned long most)
 
 /* ---- working ---- */
 
-static int
+HOT static int
 turn(struct tend_server *srv, double seconds)
 {
 	board_say_again(srv->board);
@@ -112,7 +112,7 @@ work_with_idle_turns(struct crowd *crowd)
 	return r;
 }
 
-static int
+HOT static int
 work_until_told(struct crowd *crowd)
 {
 	struct tend_server *srv = crowd->srv;
