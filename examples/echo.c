@@ -11,12 +11,12 @@
 static void
 echo(struct tend_conn *c)
 {
-	char bytes[16384];
+	char *data;
 	ssize_t n;
 
 	/* 0: the client has finished. Negative: it is gone, too slow, or we are told to stop. */
-	while ((n = tend_read(c, bytes, sizeof(bytes))) > 0)
-		if (tend_write(c, bytes, (size_t)n) < 0)
+	while ((n = tend_take(c, &data, 0)) > 0)
+		if (tend_write(c, data, (size_t)n) < 0)
 			break;
 	/* What is still buffered leaves when the handler returns, and the connection is closed. */
 }

@@ -4,7 +4,7 @@
  * as well, with or without a server.
  *
  * The calls of tend/conn.h mean the same here, except that none of them waits:
- *	tend_read, tend_getline, tend_read_until, tend_peek: -EAGAIN when there is nothing (more) now;
+ *	tend_read, tend_take, tend_getline, tend_read_until: -EAGAIN when there is nothing (more) now;
  *		the hook `readable` tells when there is
  *	tend_write, tend_printf: what the kernel does not take is queued and leaves by itself
  *	tend_flush: -EAGAIN when some of it is still queued

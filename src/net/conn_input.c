@@ -10,6 +10,9 @@
 #include "base/clock.h"
 #include "net/conn.h"
 
+/* What tend_take() asks the kernel for: as much as a warm buffer holds (conns.c). */
+#define TAKE_MOST 65536
+
 /*
  * Text lent to the handler ends with a NUL that stands where the next byte of the stream was. The
  * next call puts the byte back and consumes what was lent.
@@ -257,6 +260,30 @@ tend_read(struct tend_conn *c, void *into, size_t size)
 	memcpy(into, buf_data(&c->in), size);
 	buf_consume(&c->in, size);
 	return (ssize_t)size;
+}
+
+HOT ssize_t
+tend_take(struct tend_conn *c, char **data, size_t most)
+{
+	int r = readable(c);
+	size_t have;
+
+	if (r < 0)
+		return r;
+	conn_take_back(c);
+	if (most == 0 || most > TAKE_MOST)
+		most = TAKE_MOST;
+	have = buf_length(&c->in);
+	if (have == 0) {
+		r = conn_fill(c, most);
+		if (r <= 0)
+			return r;
+		have = buf_length(&c->in);
+	}
+	if (have > most)
+		have = most;
+	*data = lend(c, have, have);
+	return (ssize_t)have;
 }
 
 /* A single byte, the end of a line, is what nearly everybody looks for. */

@@ -420,6 +420,88 @@ a_long_body_is_read_to_its_last_byte(void **state)
 	client_has_done_well(pid);
 }
 
+/* ---- taking ---- */
+
+static void
+handler_takes(struct tend_conn *c, size_t most, const char *expected)
+{
+	char *data = NULL;
+
+	assert_int_equal(tend_take(c, &data, most), strlen(expected));
+	assert_string_equal(data, expected);
+}
+
+static void
+take_lends_what_is_there_and_no_more_than_asked(void **state)
+{
+	struct meeting *m = *state;
+	char *data = NULL;
+
+	client_says(m, "hello world");
+	take_in(&m->c, 11);
+	handler_takes(&m->c, 3, "hel");
+	handler_takes(&m->c, 0, "lo world");
+	client_says(m, "again");
+	handler_takes(&m->c, 5, "again");
+	client_finishes(m);
+	assert_int_equal(tend_take(&m->c, &data, 0), 0);
+	assert_int_equal(tend_take(&m->c, &data, 0), 0);
+	assert_null(data);
+}
+
+static void
+taking_mixes_with_the_other_calls(void **state)
+{
+	struct meeting *m = *state;
+
+	client_says(m, "line\nrest");
+	take_in(&m->c, 9);
+	handler_gets_line(&m->c, "line");
+	handler_takes(&m->c, 2, "re");
+	assert_int_equal(tend_unread(&m->c, "<", 1), 0);
+	handler_takes(&m->c, 2, "<s");
+	handler_reads(&m->c, "t");
+}
+
+static void
+take_passes_much_data_on_whole(void **state)
+{
+	struct meeting *m = *state;
+	pid_t pid = client_start(m, send_a_mebibyte);
+	size_t at = 0, most = 0;
+	char *data;
+	ssize_t n;
+
+	while ((n = tend_take(&m->c, &data, most)) > 0) {
+		ssize_t i;
+
+		assert_true((size_t)n <= (most > 0 && most < 65536 ? most : 65536));
+		for (i = 0; i < n; i++, at++)
+			if ((unsigned char)data[i] != at / 4096)
+				fail_msg("byte %zu", at);
+		assert_int_equal(data[n], '\0');
+		most = most * 7 % 99991 + 1000;
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(at, 1024 * 1024);
+	client_has_done_well(pid);
+}
+
+static void
+take_tells_what_a_read_would(void **state)
+{
+	struct meeting *m = *state;
+	char *data = NULL;
+
+	give_up_after(m, 0.02);
+	assert_int_equal(tend_take(&m->c, &data, 0), -ETIMEDOUT);
+	client_slams_the_door(m);
+	assert_int_equal(tend_take(&m->c, &data, 0), -ECONNRESET);
+	tend_close(&m->c);
+	assert_int_equal(tend_take(&m->c, &data, 0), -ENOTCONN);
+	assert_null(data);
+}
+
 /* ---- loans ---- */
 
 /* Whatever call follows, the byte under the final NUL is put back first. */
@@ -442,7 +524,9 @@ every_call_takes_back_what_was_lent(void **state)
 	assert_int_equal(tend_wait_readable(&m->c, 0), 1);
 	assert_int_equal(tend_read_until(&m->c, "f", 0, &data, NULL), 2);
 	assert_string_equal(data, "ef");
-	handler_gets_line(&m->c, "gh");
+	assert_int_equal(tend_take(&m->c, &data, 1), 1);
+	assert_string_equal(data, "g");
+	handler_gets_line(&m->c, "h");
 	assert_int_equal(tend_read(&m->c, bytes, 2), 2);
 	assert_memory_equal(bytes, "ij", 2);
 }
@@ -746,6 +830,10 @@ main(void)
 		EVERYWHERE(read_until_needs_a_limit_of_one_kind),
 		EVERYWHERE(read_until_tells_an_error_from_an_end),
 		EVERYWHERE(a_long_body_is_read_to_its_last_byte),
+		EVERYWHERE(take_lends_what_is_there_and_no_more_than_asked),
+		EVERYWHERE(taking_mixes_with_the_other_calls),
+		EVERYWHERE(take_passes_much_data_on_whole),
+		OVER_TCP(take_tells_what_a_read_would),
 		EVERYWHERE(every_call_takes_back_what_was_lent),
 		EVERYWHERE(a_loan_of_everything_does_not_disturb_what_comes_next),
 		EVERYWHERE(a_lent_line_survives_what_does_not_read),
