@@ -15,13 +15,7 @@ static const char answer[] =
     "the quick brown fox jumps over the lazy dog, 64 bytes at a time\n";
 _Static_assert(sizeof(answer) == 64 + 1, "the answer has 64 bytes");
 
-/*
- * What is read at once. Evented clients take turns on one buffer. A blocking handler has its own, on
- * its stack, which may be a fiber's: as much as the largest message of the benchmarks, or little where
- * memory is what is measured.
- */
-#define ROOM 65536
-#define ROOM_ON_STACK 16384
+/* What a handler with a buffer of its own reads at once, on its stack, which may be a fiber's. */
 #define ROOM_SMALL 1024
 
 static void
@@ -45,40 +39,41 @@ answer_line_evented(struct tend_conn *c)
 		tend_close(c);
 }
 
-static void
-echo_through(struct tend_conn *c, char *buffer, size_t size)
+/* Without a buffer of its own: clients take turns on the connection's. */
+static ssize_t
+echo_what_comes(struct tend_conn *c)
 {
+	char *data;
 	ssize_t n;
 
-	while ((n = tend_read(c, buffer, size)) > 0)
-		if (tend_write(c, buffer, (size_t)n) < 0)
-			return;
+	while ((n = tend_take(c, &data, 0)) > 0)
+		if (tend_write(c, data, (size_t)n) < 0)
+			break;
+	return n;
 }
 
 static void
 echo(struct tend_conn *c)
 {
-	char buffer[ROOM_ON_STACK];
-
-	echo_through(c, buffer, sizeof(buffer));
+	echo_what_comes(c);
 }
 
 static void
 echo_small(struct tend_conn *c)
 {
 	char buffer[ROOM_SMALL];
+	ssize_t n;
 
-	echo_through(c, buffer, sizeof(buffer));
+	while ((n = tend_read(c, buffer, sizeof(buffer))) > 0)
+		if (tend_write(c, buffer, (size_t)n) < 0)
+			return;
 }
 
 static void
 echo_evented(struct tend_conn *c)
 {
-	static char buffer[ROOM];
-	ssize_t n;
+	ssize_t n = echo_what_comes(c);
 
-	while ((n = tend_read(c, buffer, sizeof(buffer))) > 0)
-		tend_write(c, buffer, (size_t)n);
 	if (n != -EAGAIN)
 		tend_close(c);
 }
