@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "net/conn.h"
 
-/* What tend_take() asks the kernel for: as much as a warm buffer holds (conns.c). */
+/* What tend_take() asks the kernel for at most: as much as a warm buffer holds (conns.c). */
 #define TAKE_MOST 65536
 
 /*
@@ -262,9 +262,22 @@ tend_read(struct tend_conn *c, void *into, size_t size)
 	return (ssize_t)size;
 }
 
+/*
+ * How much the buffer holds is how much is asked for. One that the last read has filled is made larger,
+ * so that those who send much are read from seldom, and the others cost no memory.
+ */
+static size_t
+room_to_take(struct buf *in, bool was_filled)
+{
+	if (was_filled && in->size < TAKE_MOST)
+		buf_reserve(in, (size_t)in->size * 2); /* or it stays as it is */
+	return in->size < CONN_INPUT_CHUNK ? CONN_INPUT_CHUNK : in->size;
+}
+
 HOT ssize_t
 tend_take(struct tend_conn *c, char **data, size_t most)
 {
+	bool was_filled = c->in.size > 0 && c->in.end == c->in.size;
 	int r = readable(c);
 	size_t have;
 
@@ -275,7 +288,9 @@ tend_take(struct tend_conn *c, char **data, size_t most)
 		most = TAKE_MOST;
 	have = buf_length(&c->in);
 	if (have == 0) {
-		r = conn_fill(c, most);
+		size_t room = room_to_take(&c->in, was_filled);
+
+		r = conn_fill(c, room < most ? room : most);
 		if (r <= 0)
 			return r;
 		have = buf_length(&c->in);

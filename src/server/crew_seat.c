@@ -177,6 +177,7 @@ crew_seat_open(struct crew_seat *s, struct crew *crew, unsigned lane)
 
 	*s = (struct crew_seat){ .crew = crew, .lane = lane, .patience = CLOCK_NEVER };
 	conn_init(&s->seat.conn);
+	(void)conn_warm(&s->seat.conn, false); /* they are made later, and farther apart */
 	trace_init(srv, &s->tracer);
 	s->seat.mood = (struct conn_mood){
 		.wait = watched ? wait_watched : conn_wait_blocking,

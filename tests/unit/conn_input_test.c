@@ -487,6 +487,24 @@ take_passes_much_data_on_whole(void **state)
 	client_has_done_well(pid);
 }
 
+/* Who sends little costs little memory, and who sends much few reads. */
+static void
+take_asks_for_twice_as_much_when_the_buffer_was_filled(void **state)
+{
+	static char bytes[70000];
+	struct meeting *m = *state;
+	size_t expected = 4096, left = sizeof(bytes);
+	char *data;
+
+	assert_int_equal(client_send(m, bytes, sizeof(bytes)), 0);
+	while (left > 0) {
+		assert_int_equal(tend_take(&m->c, &data, 0), expected < left ? expected : left);
+		left -= expected < left ? expected : left;
+		expected *= 2;
+	}
+	assert_int_equal(m->reads, 5);
+}
+
 static void
 take_tells_what_a_read_would(void **state)
 {
@@ -833,6 +851,7 @@ main(void)
 		EVERYWHERE(take_lends_what_is_there_and_no_more_than_asked),
 		EVERYWHERE(taking_mixes_with_the_other_calls),
 		EVERYWHERE(take_passes_much_data_on_whole),
+		OVER_UNIX(take_asks_for_twice_as_much_when_the_buffer_was_filled),
 		OVER_TCP(take_tells_what_a_read_would),
 		EVERYWHERE(every_call_takes_back_what_was_lent),
 		EVERYWHERE(a_loan_of_everything_does_not_disturb_what_comes_next),
