@@ -120,7 +120,7 @@ EVENTED = tend('evented', 'echo-evented', 'server_type=Multiplex')
 FIBER = tend('fiber', 'echo', 'server_type=Multiplex')
 FIBER_SMALL = tend('fiber', 'echo-small', 'server_type=Multiplex')
 ECHO = (bare('epoll_echo'), EVENTED, FIBER, *LIBRARIES, DANGA)
-THREAD = (bare('thread_echo'), tend('Thread', 'echo', 'server_type=Thread', THREADS))
+THREAD = (bare('thread_echo'), tend('Thread', 'echo-own', 'server_type=Thread', THREADS))
 
 
 def echo(name, connections, size, depth=1):

@@ -15,7 +15,8 @@ static const char answer[] =
     "the quick brown fox jumps over the lazy dog, 64 bytes at a time\n";
 _Static_assert(sizeof(answer) == 64 + 1, "the answer has 64 bytes");
 
-/* What a handler with a buffer of its own reads at once, on its stack, which may be a fiber's. */
+/* What a handler with a buffer of its own reads at once: on a thread's stack, and on a fiber's. */
+#define ROOM 65536
 #define ROOM_SMALL 1024
 
 static void
@@ -59,14 +60,29 @@ echo(struct tend_conn *c)
 }
 
 static void
+echo_through(struct tend_conn *c, char *buffer, size_t size)
+{
+	ssize_t n;
+
+	while ((n = tend_read(c, buffer, size)) > 0)
+		if (tend_write(c, buffer, (size_t)n) < 0)
+			return;
+}
+
+static void
+echo_own(struct tend_conn *c)
+{
+	char buffer[ROOM];
+
+	echo_through(c, buffer, sizeof(buffer));
+}
+
+static void
 echo_small(struct tend_conn *c)
 {
 	char buffer[ROOM_SMALL];
-	ssize_t n;
 
-	while ((n = tend_read(c, buffer, sizeof(buffer))) > 0)
-		if (tend_write(c, buffer, (size_t)n) < 0)
-			return;
+	echo_through(c, buffer, sizeof(buffer));
 }
 
 static void
@@ -91,6 +107,7 @@ static const struct {
 	{ "answer", SERVICE(process, answer_line, "answers a line with 64 bytes") },
 	{ "answer-evented", SERVICE(readable, answer_line_evented, "answers a line, evented") },
 	{ "echo", SERVICE(process, echo, "sends every byte back") },
+	{ "echo-own", SERVICE(process, echo_own, "sends every byte back, through a buffer of its own") },
 	{ "echo-small", SERVICE(process, echo_small, "sends every byte back, 1 KiB at a time") },
 	{ "echo-evented", SERVICE(readable, echo_evented, "sends every byte back, evented") },
 };

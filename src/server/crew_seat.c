@@ -102,7 +102,8 @@ receive_or_end(struct crew_seat *s, void *into, size_t size)
 		if (n < 0)
 			n = -errno;
 	}
-	atomic_store(&s->receives, false);
+	/* Its line of the cache is cold after a wait, and nobody waits for this. */
+	atomic_store_explicit(&s->receives, false, memory_order_release);
 	return n;
 }
 
