@@ -267,6 +267,8 @@ timers_collect(struct tend_loop *loop, int64_t now)
 		if (start > until)
 			break;
 		set_elapsed(w, start);
+		/* Its beginning has come, which was told for the time of a crowd; now each has its own. */
+		w->next_known = w->next_known && w->next_exact;
 		if (level > 0) {
 			move_down(w, &w->slots[level][slot]);
 			continue;

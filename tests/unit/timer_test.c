@@ -221,6 +221,30 @@ stopped_timers_never_wake_the_loop(void **state)
 }
 
 /* A deadline that has passed runs in the next turn, in its place among the others. */
+/*
+ * So many in one slot that its beginning is told for their time: when it has come, each of them has a
+ * time of its own. The loop must not turn in vain until the first.
+ */
+static void
+crowd_is_waited_for_and_not_turned_for(void **state)
+{
+	struct tend_loop *loop = simulate(*state, 12345);
+	struct tend_timer t[20];
+	int calls = 0, turns = 0, i;
+
+	for (i = 0; i < 20; i++) {
+		tend_timer_init(&t[i], count, &calls);
+		tend_timer_start(loop, &t[i], 100 + i * 1e-3);
+	}
+	while (calls < 20 && turns < 1000) {
+		tend_loop_turn(loop, -1);
+		turns++;
+	}
+	assert_int_equal(calls, 20);
+	/* One a slot that it is in, as it moves down; and one each. */
+	assert_in_range(turns, 20, 20 + WHEEL_LEVELS * 2);
+}
+
 static void
 past_times_are_due_at_once(void **state)
 {
@@ -764,6 +788,7 @@ main(void)
 		ON_EACH_POLLER(zero_and_less_wait_for_the_next_turn),
 		ON_EACH_POLLER(stopped_timer_is_gone),
 		ON_EACH_POLLER(stopped_timers_never_wake_the_loop),
+		ON_EACH_POLLER(crowd_is_waited_for_and_not_turned_for),
 		ON_EACH_POLLER(past_times_are_due_at_once),
 		ON_EACH_POLLER(timer_may_stop_another_that_is_due_too),
 		ON_EACH_POLLER(sparse_timers_are_waited_for_exactly),
