@@ -41,8 +41,8 @@ TEND_API ssize_t tend_read(struct tend_conn *c, void *into, size_t size);
 /*
  * The same without a copy: stores where the bytes lie that have come, at most `most` of them (0, or more
  * than 64 KiB: 64 KiB), waiting for the first. They are NUL-terminated, belong to the connection and
- * are valid until the next call that reads. For handlers that pass on what they read: in Multiplex
- * many of them take turns on one piece of memory. Returns the count, 0 when the client has finished sending, or
+ * are valid until the next call that reads, and in an evented hook until it returns. For handlers that
+ * pass on what they read: in Multiplex many of them take turns on one piece of memory. Returns the count, 0 when the client has finished sending, or
  * -errno, with `*data` untouched.
  */
 TEND_API ssize_t tend_take(struct tend_conn *c, char **data, size_t most);
@@ -51,7 +51,7 @@ TEND_API ssize_t tend_take(struct tend_conn *c, char **data, size_t most);
  * Reads a line. Stores a pointer to its text, NUL-terminated and without "\n" or "\r\n", and
  * returns its length plus one: 1 for an empty line, 0 when the client has finished sending. A last
  * line that lacks its newline counts as a line. Binary zeros are kept; the length tells.
- * The text belongs to the connection and is valid until the next call that reads.
+ * The text belongs to the connection and is valid as with tend_take().
  *
  * -EMSGSIZE: the line is longer than the option max_line (default 64 KiB) allows. It is not
  * consumed: further calls say the same until tend_read() takes the bytes.
@@ -70,7 +70,7 @@ enum tend_until {
 /*
  * Reads up to and including `terminator`, or until `limit` bytes are there, whichever is first.
  * `terminator` may be NULL, or `limit` 0 for the option max_line, but not both (-EINVAL). The data
- * is NUL-terminated, belongs to the connection and is valid until the next call that reads.
+ * is NUL-terminated, belongs to the connection and is valid as with tend_take().
  * Returns its length (0 is possible only at the end of input) or -errno; `why` may be NULL.
  */
 TEND_API ssize_t tend_read_until(struct tend_conn *c, const char *terminator, size_t limit,

@@ -47,14 +47,17 @@ open_alarm(struct tend_loop *loop)
 	return r;
 }
 
+/* For `at`, or for CLOCK_NEVER. True: so it is. */
 static bool
 set(struct tend_loop *loop, int64_t at)
 {
 	struct alarm *alarm = &loop->wheel->alarm;
-	struct itimerspec when = {
-		.it_value = { .tv_sec = at / CLOCK_SECOND, .tv_nsec = at % CLOCK_SECOND },
-	};
+	struct itimerspec when = { .it_interval = { 0, 0 } };
 
+	if (at != CLOCK_NEVER)
+		when.it_value = (struct timespec){
+			.tv_sec = at / CLOCK_SECOND, .tv_nsec = at % CLOCK_SECOND,
+		};
 	if (alarm->watch.loop == NULL && open_alarm(loop) < 0)
 		return false;
 	if (timerfd_settime(alarm->watch.fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
@@ -101,9 +104,6 @@ alarm_wakes(struct tend_loop *loop, int64_t at)
 	/* It knows the kernel's time only, and zero means "never" to it. */
 	if (loop->clock != NULL || at <= 0)
 		return false;
-	/* What it was set for is not to come any more, or has come: it must not wake anybody. */
-	if (alarm->at < at)
-		return set(loop, at);
 	if (alarm->seen != at) {
 		alarm->seen = at;
 		alarm->tried = false;
@@ -113,6 +113,12 @@ alarm_wakes(struct tend_loop *loop, int64_t at)
 		return false;
 	alarm->tried = true;
 	return set(loop, at);
+}
+
+void
+alarm_rest(struct tend_loop *loop)
+{
+	set(loop, CLOCK_NEVER);
 }
 
 /* The loop's watches end as a whole: a child may free what is its parent's. */

@@ -9,7 +9,7 @@
  * leaves by `ret`, as any other branch would need a landing pad behind the call. The object is
  * marked for BTI and PAC and not for guarded control stacks, which it does not switch.
  */
-	.section .text.hot, "ax", @progbits
+	.section .text.hot, "ax", %progbits
 
 	.macro save_registers
 	hint	#25		/* paciasp */

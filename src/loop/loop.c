@@ -209,6 +209,9 @@ wait_limit(struct tend_loop *loop, int64_t limit)
 	if (limit > loop->timeout)
 		limit = loop->timeout;
 	next = timers_next(loop);
+	/* What it was set for is not to come any more, or has come. */
+	if (loop->wheel->alarm.at < next)
+		alarm_rest(loop);
 	if (limit == 0 || next == CLOCK_NEVER)
 		return limit;
 	if (limit == CLOCK_NEVER && alarm_wakes(loop, next))
@@ -355,6 +358,9 @@ tend_loop_after_fork(struct tend_loop *loop)
 
 	loop->fired_count = loop->fired_at = 0;
 	loop->running = loop->turning = loop->stopping = loop->hurry = false;
+	/* The parent forked in the middle of it; the first turn begins with the rest. */
+	link_splice(&loop->later_now, &loop->later);
+	link_splice(&loop->later, &loop->later_now);
 	r = channel_after_fork(loop);
 	if (r < 0)
 		return r;

@@ -296,6 +296,8 @@ int64_t timers_next(struct tend_loop *loop);
 void alarm_init(struct tend_loop *loop);
 /* Will the alarm wake the loop at `at`? The second time that it is asked it sees to it. */
 bool alarm_wakes(struct tend_loop *loop, int64_t at);
+/* It wakes nobody any more. */
+COLD void alarm_rest(struct tend_loop *loop);
 void alarm_close(struct tend_loop *loop);
 void alarm_after_fork(struct tend_loop *loop);
 /* Or -1. */

@@ -290,7 +290,8 @@ tend_take(struct tend_conn *c, char **data, size_t most)
 	if (have == 0) {
 		size_t room = room_to_take(&c->in, was_filled);
 
-		r = conn_fill(c, room < most ? room : most);
+		/* A packet comes whole. */
+		r = conn_fill(c, room < most && !conn_is_datagram(c) ? room : most);
 		if (r <= 0)
 			return r;
 		have = buf_length(&c->in);

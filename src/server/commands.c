@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "server/master.h"
 #include "server/metrics.h"
 #include "server/personality.h"
+#include "server/renewal.h"
 #include "server/restart.h"
 #include "server/status.h"
 
@@ -62,16 +62,15 @@ get(struct tend_server *srv, const struct control_line *line, struct buf *out, s
 
 /* ---- changing ---- */
 
-/* Workers that are there go on with the old value until they are replaced, each after its client. */
+/*
+ * Workers that are there go on with the old value until they are replaced, each after its client, and
+ * only so many at a time that the others can do the work.
+ */
 static void
 replace_workers(struct tend_server *srv)
 {
-	struct master_tally t;
-
-	if (srv->master == NULL || !(srv->personality->traits & PERSONALITY_WORKERS))
-		return;
-	t = master_count(srv);
-	master_retire_workers(srv, t.waiting + t.busy, true, clock_now());
+	if (srv->master != NULL && (srv->personality->traits & PERSONALITY_WORKERS) != 0)
+		master_renew_all(srv);
 }
 
 /* The level is a word that all processes share: it counts from the next line on. */

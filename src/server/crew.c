@@ -315,6 +315,7 @@ start_thread(struct crew *crew)
 	atomic_fetch_sub(&crew->waiting, 1);
 	atomic_fetch_sub(&crew->alive, 1);
 	lanes_end(crew->srv->lanes, crew_slot(crew), t->seat.lane);
+	conn_done(&t->seat.seat.conn);
 	free(t);
 	return -e;
 }

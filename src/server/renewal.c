@@ -178,12 +178,19 @@ void
 master_renew_all(struct tend_server *srv)
 {
 	struct children *kids = &srv->master->children;
-	struct renewal *rn = &srv->master->renewal;
 	size_t i;
 
 	for (i = 0; i < kids->count; i++)
 		if (is_good(srv, &kids->list[i]))
 			mark(srv, &kids->list[i]);
+}
+
+void
+master_renew_for_hup(struct tend_server *srv)
+{
+	struct renewal *rn = &srv->master->renewal;
+
+	master_renew_all(srv);
 	rn->all = true;
 	supervise_reloading(srv, "Replacing workers");
 	tend_log(srv, TEND_LOG_NOTICE, "Replacing %u worker%s (option hup)", rn->worn,

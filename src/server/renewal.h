@@ -1,6 +1,6 @@
 /*
  * Replacing workers that are too old or too large (options max_worker_age, max_worker_memory), or
- * all of them (option hup), while the server serves.
+ * all of them (option hup, `tend ctl set`), while the server serves.
  */
 #ifndef TEND_SERVER_RENEWAL_H
 #define TEND_SERVER_RENEWAL_H
@@ -22,8 +22,9 @@ struct renewal {
 /* Can the options have what they need? 0, or -errno with a sentence. */
 int renewal_check(struct tend_server *srv);
 
-/* Parent. Every worker that is there now is to be replaced. */
+/* Parent. Every worker that is there now is to be replaced; the second tells the log and the supervisor. */
 void master_renew_all(struct tend_server *srv);
+void master_renew_for_hup(struct tend_server *srv);
 
 /*
  * Parent, after every turn: tells as many workers to retire as the others can do without. Returns

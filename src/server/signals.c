@@ -108,7 +108,7 @@ renew_workers(struct tend_server *srv, int signo)
 {
 	(void)signo;
 	if (srv->master != NULL && (srv->personality->traits & PERSONALITY_WORKERS)) {
-		master_renew_all(srv);
+		master_renew_for_hup(srv);
 		return;
 	}
 	tend_log(srv, TEND_LOG_INFO,

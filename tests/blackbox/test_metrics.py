@@ -139,7 +139,7 @@ def test_workers_are_told_by_state_and_by_their_end(pool):
         idle = [child['pid'] for child in s['children'] if child['state'] == 'waiting']
         os.kill(idle[0], signal.SIGKILL)
         eventually(lambda: scrape(pool)['tend_worker_ends_total{how=signal}'] == 1)
-    # One that is only just being born is not told to retire.
+    # Told one after the other, as the others can do the work.
     wait_status(pool, lambda s: sum(child['state'] == 'waiting' for child in s['children']) == 3,
                 'the one that was killed has its successor')
     ctl(pool, 'set', 'max_requests', 7)

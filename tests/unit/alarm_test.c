@@ -165,6 +165,32 @@ alarm_for_a_timer_that_was_stopped_wakes_nobody(void **state)
 	close_scene(&s);
 }
 
+/* Nothing is left, or the caller has a limit of his own: then it is not in the way either. */
+static void
+alarm_rests_when_its_timer_was_the_last(void **state)
+{
+	struct tend_timer t;
+	struct scene s;
+	int64_t ran = 0;
+
+	open_scene(&s, state);
+	tend_timer_init(&t, note_time, &ran);
+	tend_timer_start(s.loop, &t, FAR);
+	turn(&s, 2);
+	ASSERT_SET_FOR(&s, t.at);
+	tend_timer_stop(&t);
+	turn(&s, 1);
+	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
+	tend_timer_start(s.loop, &t, FAR);
+	turn(&s, 2);
+	ASSERT_SET_FOR(&s, t.at);
+	tend_timer_start(s.loop, &t, 2 * FAR);
+	tend_loop_turn(s.loop, 5);
+	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
+	tend_timer_stop(&t);
+	close_scene(&s);
+}
+
 /* What is repeated beats on; the alarm for the far one stays as it is. */
 static void
 nearer_deadlines_are_met_beside_it(void **state)
@@ -312,6 +338,7 @@ main(void)
 		ON_EACH_POLLER(waits_with_a_limit_do_not_set_it),
 		ON_EACH_POLLER(alarm_wakes_the_loop_once_and_never_early),
 		ON_EACH_POLLER(alarm_for_a_timer_that_was_stopped_wakes_nobody),
+		ON_EACH_POLLER(alarm_rests_when_its_timer_was_the_last),
 		ON_EACH_POLLER(nearer_deadlines_are_met_beside_it),
 		ON_EACH_POLLER(child_has_its_own_and_leaves_the_parents_alone),
 		ON_EACH_POLLER(without_a_descriptor_waits_have_a_timeout),

@@ -74,6 +74,33 @@ get_one_line(struct tend_conn *c)
 	}
 }
 
+static void
+take_what_is_there(struct tend_conn *c)
+{
+	char *data;
+
+	result = tend_take(c, &data, 2);
+	if (result > 0)
+		strcat(scene.heard, data);
+}
+
+/* In pieces of two; what is left brings the next turn, and the end is told by a hook. */
+static void
+hook_takes_without_a_copy(void **state)
+{
+	struct meeting *m = *state;
+
+	scene.on_readable = take_what_is_there;
+	client_says(m, "abcde");
+	TURN_UNTIL(strcmp(scene.heard, "abcde") == 0);
+	client_says(m, "f");
+	TURN_UNTIL(strcmp(scene.heard, "abcdef") == 0);
+	assert_int_equal(tend_conn_buffered(scene.c), 0);
+	client_finishes(m);
+	TURN_UNTIL(scene.closed == 1);
+	assert_int_equal(scene.reason, 0);
+}
+
 /* The rest of what came at once is delivered without another byte from the client. */
 static void
 hook_that_takes_one_line_gets_the_next_in_the_next_turn(void **state)
@@ -447,6 +474,7 @@ main(void)
 		ON_ALL(read_tells_nothing_now_from_the_end),
 		ON_PLAIN(hook_that_takes_nothing_is_called_once),
 		ON_ALL(hook_that_takes_one_line_gets_the_next_in_the_next_turn),
+		ON_ALL(hook_takes_without_a_copy),
 		ON_ALL(hook_that_takes_as_much_as_comes_is_called_again),
 		ON_ALL(part_of_a_line_waits_for_the_rest),
 		ON_ALL(input_that_was_put_back_comes_in_the_next_turn),

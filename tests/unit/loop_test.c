@@ -756,6 +756,49 @@ child_of_a_callback_runs_the_loop_anew(void **state)
 	assert_int_equal(status, 0);
 }
 
+static int worked;
+
+static void
+fork_in_deferred_work(struct tend_later *l)
+{
+	struct forker *f = l->data;
+
+	f->pid = fork();
+	if (f->pid != 0)
+		return;
+	expect(tend_loop_after_fork(f->loop) == 0, 2);
+	expect(tend_loop_turn(f->loop, 0) == 0, 3);
+	_exit(worked == 2 ? 0 : 4);
+}
+
+static void
+note_work(struct tend_later *l)
+{
+	(void)l;
+	worked++;
+}
+
+/* The parent has still to do what stands behind the work that forked; so has the child. */
+static void
+child_of_deferred_work_does_the_rest_of_it(void **state)
+{
+	struct forker f = { .loop = *state };
+	struct tend_later first, second, third;
+	int status;
+
+	worked = 0;
+	tend_later_init(&first, fork_in_deferred_work, &f);
+	tend_later_init(&second, note_work, NULL);
+	tend_later_init(&third, note_work, NULL);
+	tend_later_start(f.loop, &first);
+	tend_later_start(f.loop, &second);
+	tend_later_start(f.loop, &third);
+	assert_int_equal(tend_loop_turn(f.loop, 0), 0);
+	assert_int_equal(worked, 2);
+	assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
+	assert_int_equal(status, 0);
+}
+
 /* ---- wakes ---- */
 
 static void *
@@ -896,6 +939,7 @@ main(void)
 		ON_EACH_POLLER(free_in_a_child_leaves_the_parents_watches),
 		ON_EACH_POLLER(abandoned_loop_of_a_child_goes_on_in_the_parent),
 		ON_EACH_POLLER(child_of_a_callback_runs_the_loop_anew),
+		ON_EACH_POLLER(child_of_deferred_work_does_the_rest_of_it),
 		ON_EACH_POLLER(wake_ends_the_wait_from_another_thread),
 		ON_EACH_POLLER(wake_collected_outside_still_counts),
 		ON_EACH_POLLER(counters_tell_what_happened),
