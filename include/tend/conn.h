@@ -42,8 +42,8 @@ TEND_API ssize_t tend_read(struct tend_conn *c, void *into, size_t size);
  * The same without a copy: stores where the bytes lie that have come, at most `most` of them (0, or more
  * than 64 KiB: 64 KiB), waiting for the first. They are NUL-terminated, belong to the connection and
  * are valid until the next call that reads, and in an evented hook until it returns. For handlers that
- * pass on what they read: in Multiplex many of them take turns on one piece of memory. Returns the count, 0 when the client has finished sending, or
- * -errno, with `*data` untouched.
+ * pass on what they read: in Multiplex many of them take turns on one piece of memory. Returns the
+ * count, 0 when the client has finished sending, or -errno, with `*data` untouched.
  */
 TEND_API ssize_t tend_take(struct tend_conn *c, char **data, size_t most);
 

@@ -93,15 +93,8 @@ def target(pid, name):
 
 
 def socket_inodes(pid):
-    found = set()
-    for fd in tend.open_descriptors(pid):
-        try:
-            match = re.fullmatch(r'socket:\[(\d+)\]', target(pid, f'fd/{fd}'))
-        except FileNotFoundError:
-            continue
-        if match:
-            found.add(int(match.group(1)))
-    return found
+    matches = (re.fullmatch(r'socket:\[(\d+)\]', link) for link in tend.links_of(pid))
+    return {int(match.group(1)) for match in matches if match}
 
 
 def _decode(address):

@@ -231,8 +231,7 @@ def test_child_for_a_client_has_no_listener(start, directory):
                         listeners=2)
 
     def sockets(pid):
-        links = (os.readlink(f'/proc/{pid}/fd/{fd}') for fd in tend.open_descriptors(pid))
-        return {link for link in links if link.startswith('socket:')}
+        return {link for link in tend.links_of(pid) if link.startswith('socket:')}
 
     with server.client() as c:
         pid = pid_of(c)

@@ -10,11 +10,13 @@
 
 #define FAR 1000.0
 
-/* A loop with something to tell in each turn, as long as `busy` is on it. */
+/* A loop with a timer, and with something to tell in each turn as long as `busy` is on it. */
 struct scene {
 	struct tend_loop *loop;
 	struct tend_watch busy;
 	int               fds[2];
+	struct tend_timer timer;
+	int64_t           ran; /* when the timer did; 0: it did not */
 };
 
 static void
@@ -31,18 +33,22 @@ note_time(struct tend_timer *t)
 }
 
 static void
-open_scene(struct scene *s, void **state)
+open_scene(struct scene *s, void **state, double seconds)
 {
 	s->loop = *state;
+	s->ran = 0;
 	assert_int_equal(pipe(s->fds), 0);
 	assert_int_equal(write(s->fds[1], "x", 1), 1);
 	tend_watch_init(&s->busy, nothing, NULL);
 	assert_int_equal(tend_watch_start(s->loop, &s->busy, s->fds[0], TEND_READ), 0);
+	tend_timer_init(&s->timer, note_time, &s->ran);
+	tend_timer_start(s->loop, &s->timer, seconds);
 }
 
 static void
 close_scene(struct scene *s)
 {
+	tend_timer_stop(&s->timer);
 	tend_watch_stop(&s->busy);
 	close(s->fds[0]);
 	close(s->fds[1]);
@@ -85,62 +91,49 @@ static void
 second_wait_for_the_same_deadline_sets_it(void **state)
 {
 	struct tend_loop_stats stats;
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0;
 
-	open_scene(&s, state);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, FAR);
+	open_scene(&s, state, FAR);
 	turn(&s, 1);
 	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
 	turn(&s, 3);
-	ASSERT_SET_FOR(&s, t.at);
+	ASSERT_SET_FOR(&s, s.timer.at);
 	/* It is nobody's watch. */
 	tend_loop_stats(s.loop, &stats);
 	assert_int_equal(stats.watches, 1);
 	assert_int_equal(stats.events, 4);
-	tend_timer_stop(&t);
 	close_scene(&s);
 }
 
 static void
 waits_with_a_limit_do_not_set_it(void **state)
 {
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0;
 	int i;
 
-	open_scene(&s, state);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, FAR);
+	open_scene(&s, state, FAR);
 	for (i = 0; i < 4; i++)
 		tend_loop_turn(s.loop, 5);
 	tend_loop_set_timeout(s.loop, 5);
 	turn(&s, 4);
 	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
-	tend_timer_stop(&t);
 	close_scene(&s);
 }
 
 static void
 alarm_wakes_the_loop_once_and_never_early(void **state)
 {
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0, at;
+	int64_t at;
 
-	open_scene(&s, state);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, 0.05);
-	at = t.at;
+	open_scene(&s, state, 0.05);
+	at = s.timer.at;
 	turn(&s, 2);
-	if (ran == 0) {
+	if (s.ran == 0) {
 		ASSERT_SET_FOR(&s, at);
-		assert_in_range(turns_until(&s, &ran), 1, 2);
+		assert_in_range(turns_until(&s, &s.ran), 1, 2);
 	}
-	assert_true(ran >= at);
+	assert_true(s.ran >= at);
 	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
 	close_scene(&s);
 }
@@ -149,19 +142,16 @@ alarm_wakes_the_loop_once_and_never_early(void **state)
 static void
 alarm_for_a_timer_that_was_stopped_wakes_nobody(void **state)
 {
-	struct tend_timer stopped, t;
+	struct tend_timer later;
 	struct scene s;
-	int64_t ran = 0;
 
-	open_scene(&s, state);
-	tend_timer_init(&stopped, note_time, &ran);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &stopped, 0.1);
+	open_scene(&s, state, 0.1);
+	tend_timer_init(&later, note_time, &s.ran);
 	turn(&s, 2);
-	tend_timer_stop(&stopped);
-	tend_timer_start(s.loop, &t, 0.3);
-	assert_in_range(turns_until(&s, &ran), 1, 2);
-	assert_true(ran >= t.at);
+	tend_timer_stop(&s.timer);
+	tend_timer_start(s.loop, &later, 0.3);
+	assert_in_range(turns_until(&s, &s.ran), 1, 2);
+	assert_true(s.ran >= later.at);
 	close_scene(&s);
 }
 
@@ -169,25 +159,20 @@ alarm_for_a_timer_that_was_stopped_wakes_nobody(void **state)
 static void
 alarm_rests_when_its_timer_was_the_last(void **state)
 {
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0;
 
-	open_scene(&s, state);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, FAR);
+	open_scene(&s, state, FAR);
 	turn(&s, 2);
-	ASSERT_SET_FOR(&s, t.at);
-	tend_timer_stop(&t);
+	ASSERT_SET_FOR(&s, s.timer.at);
+	tend_timer_stop(&s.timer);
 	turn(&s, 1);
 	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
-	tend_timer_start(s.loop, &t, FAR);
+	tend_timer_start(s.loop, &s.timer, FAR);
 	turn(&s, 2);
-	ASSERT_SET_FOR(&s, t.at);
-	tend_timer_start(s.loop, &t, 2 * FAR);
+	ASSERT_SET_FOR(&s, s.timer.at);
+	tend_timer_start(s.loop, &s.timer, 2 * FAR);
 	tend_loop_turn(s.loop, 5);
 	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
-	tend_timer_stop(&t);
 	close_scene(&s);
 }
 
@@ -195,15 +180,13 @@ alarm_rests_when_its_timer_was_the_last(void **state)
 static void
 nearer_deadlines_are_met_beside_it(void **state)
 {
-	struct tend_timer far, near;
+	struct tend_timer near;
 	struct scene s;
-	int64_t ran = 0, unused = 0;
+	int64_t ran = 0;
 	int i;
 
-	open_scene(&s, state);
-	tend_timer_init(&far, note_time, &unused);
+	open_scene(&s, state, FAR);
 	tend_timer_init(&near, note_time, &ran);
-	tend_timer_start(s.loop, &far, FAR);
 	turn(&s, 2);
 	tend_watch_stop(&s.busy);
 	for (i = 0; i < 5; i++) {
@@ -211,9 +194,8 @@ nearer_deadlines_are_met_beside_it(void **state)
 		tend_timer_start(s.loop, &near, 0.01);
 		turns_until(&s, &ran);
 		assert_true(ran >= near.at);
-		ASSERT_SET_FOR(&s, far.at);
+		ASSERT_SET_FOR(&s, s.timer.at);
 	}
-	tend_timer_stop(&far);
 	close_scene(&s);
 }
 
@@ -268,19 +250,15 @@ static void
 child_has_its_own_and_leaves_the_parents_alone(void **state)
 {
 	static int (*const lives[])(struct scene *s) = { child, free_it, abandon_it };
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0;
 	size_t i;
 
-	open_scene(&s, state);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, 1);
+	open_scene(&s, state, 1);
 	turn(&s, 2);
 	for (i = 0; i < sizeof(lives) / sizeof(lives[0]); i++)
 		fork_and_wait(&s, lives[i]);
-	turns_until(&s, &ran);
-	assert_true(ran >= t.at);
+	turns_until(&s, &s.ran);
+	assert_true(s.ran >= s.timer.at);
 	close_scene(&s);
 }
 
@@ -288,22 +266,18 @@ static void
 without_a_descriptor_waits_have_a_timeout(void **state)
 {
 	struct rlimit before, none;
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0;
 
-	open_scene(&s, state);
+	open_scene(&s, state, 0.05);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none = before;
 	none.rlim_cur = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, 0.05);
 	turn(&s, 3);
-	turns_until(&s, &ran);
+	turns_until(&s, &s.ran);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(alarm_descriptor(s.loop), -1);
-	assert_true(ran >= t.at);
+	assert_true(s.ran >= s.timer.at);
 	close_scene(&s);
 }
 
@@ -316,17 +290,12 @@ stopped_clock(void)
 static void
 clock_of_a_test_has_none(void **state)
 {
-	struct tend_timer t;
 	struct scene s;
-	int64_t ran = 0;
 
-	open_scene(&s, state);
+	open_scene(&s, state, FAR);
 	s.loop->clock = stopped_clock;
-	tend_timer_init(&t, note_time, &ran);
-	tend_timer_start(s.loop, &t, FAR);
 	turn(&s, 4);
 	assert_int_equal(alarm_of(&s)->at, CLOCK_NEVER);
-	tend_timer_stop(&t);
 	close_scene(&s);
 }
 
