@@ -10,5 +10,11 @@
 #define HOT __attribute__((hot))
 /* Seldom called, and not to be in the way of what is called all the time. */
 #define COLD __attribute__((cold))
+/* A step of what is called for each message. */
+#define INLINE static inline __attribute__((always_inline))
+
+/* What a condition nearly always is: the usual way is laid out without jumps. */
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #endif

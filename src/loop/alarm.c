@@ -27,6 +27,7 @@ rung(struct tend_watch *w, unsigned events)
 	(void)events;
 	loop->stats.events--;
 	loop->wheel->alarm.at = CLOCK_NEVER;
+	loop->rang = true;
 	/* Only to empty it: how often is of no interest. */
 	(void)!read(w->fd, &times, sizeof(times));
 }

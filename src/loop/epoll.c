@@ -146,6 +146,8 @@ events_of(uint32_t flags)
 {
 	unsigned events = 0;
 
+	if (LIKELY(flags == EPOLLIN))
+		return TEND_READ;
 	if ((flags & EPOLLIN) != 0)
 		events |= TEND_READ;
 	if ((flags & EPOLLOUT) != 0)
@@ -194,7 +196,7 @@ wait_epoll(struct tend_loop *loop, int64_t ns)
 		return errno == EINTR ? 0 : -errno;
 	for (i = 0; i < n; i++) {
 		from = events[i].data.u64;
-		if (loop->slots[(uint32_t)from].generation != (uint32_t)(from >> 32)) {
+		if (UNLIKELY(loop->slots[(uint32_t)from].generation != (uint32_t)(from >> 32))) {
 			loop->stats.events_stale++;
 			state->strangers = true;
 			continue;
@@ -202,7 +204,7 @@ wait_epoll(struct tend_loop *loop, int64_t ns)
 		loop_fired(loop, (int)(uint32_t)from, (uint32_t)(from >> 32),
 		    events_of(events[i].events));
 	}
-	if (state->strangers && rebuild(loop) == 0)
+	if (UNLIKELY(state->strangers) && rebuild(loop) == 0)
 		state->strangers = false;
 	return 0;
 }

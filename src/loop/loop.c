@@ -201,11 +201,15 @@ tend_loop_poller(const struct tend_loop *loop)
 static int64_t
 wait_limit(struct tend_loop *loop, int64_t limit)
 {
+	const struct wheel *w = loop->wheel;
 	int64_t next, now;
 
 	if (loop->stopping || loop->hurry || loop->children_due || !link_is_empty(&loop->later) ||
 	    signals_are_collected(loop))
 		return 0;
+	/* The alarm is set for the next timer; or there is none of both. */
+	if (LIKELY(w->next_known && w->alarm.at == w->next && limit == CLOCK_NEVER))
+		return loop->timeout;
 	if (limit > loop->timeout)
 		limit = loop->timeout;
 	next = timers_next(loop);
@@ -222,12 +226,17 @@ wait_limit(struct tend_loop *loop, int64_t limit)
 	return limit < next - now ? limit : next - now;
 }
 
+static bool
+look_at_timers(struct tend_loop *loop)
+{
+	return !timers_rest(loop, loop_now(loop)) && timers_collect(loop, loop_now(loop));
+}
+
 /* What is due. True if there is anything. */
-HOT static bool
+static inline bool
 collect_timers(struct tend_loop *loop)
 {
-	return loop->wheel->count > 0 && !timers_rest(loop, loop_now(loop)) &&
-	    timers_collect(loop, loop_now(loop));
+	return loop->wheel->count > 0 && !alarm_stands(loop) && look_at_timers(loop);
 }
 
 /*
@@ -245,6 +254,11 @@ deliver(struct tend_loop *loop, bool timers_ran)
 	if (signals_are_collected(loop))
 		signals_run(loop);
 	watches_dispatch(loop);
+	if (loop->rang) {
+		loop->rang = false;
+		if (!timers_ran)
+			collect_timers(loop);
+	}
 	if (loop->children_due)
 		child_watches_run(loop);
 	if (!link_is_empty(&loop->wheel->due))

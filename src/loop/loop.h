@@ -156,6 +156,7 @@ struct channel {
 	atomic_int                pid; /* of the process it belongs to: a child has its own */
 	atomic_int                in, out;
 	atomic_bool               woken;
+	atomic_bool               marked; /* something may be pending: worth a look */
 	atomic_uint               wanted[SIGNAL_WORDS];
 	atomic_uint               pending[SIGNAL_WORDS];
 };
@@ -186,6 +187,8 @@ struct tend_loop {
 	bool profiling;
 	atomic_bool tracing; /* in this turn; connections look at it, too */
 	bool children_due; /* some child may have ended */
+	bool signals_due;  /* some may be collected */
+	bool rang; /* the alarm, in this turn */
 	bool borrowed; /* its memory is the caller's of loop_new_at() */
 
 	struct slot    *slots;
@@ -240,6 +243,8 @@ signals_are_collected(const struct tend_loop *loop)
 {
 	unsigned any = 0, i;
 
+	if (!loop->signals_due)
+		return false;
 	for (i = 0; i < SIGNAL_WORDS; i++)
 		any |= loop->collected[i];
 	return any != 0;
@@ -251,6 +256,8 @@ loop_signal_seen(const struct tend_loop *loop)
 {
 	unsigned seen = atomic_load(&loop->channel.woken), i;
 
+	if ((seen | atomic_load(&loop->channel.marked) | loop->signals_due) == 0)
+		return false;
 	for (i = 0; i < SIGNAL_WORDS; i++)
 		seen |= atomic_load(&loop->channel.pending[i]) | loop->collected[i];
 	return seen != 0;
@@ -298,6 +305,14 @@ void alarm_init(struct tend_loop *loop);
 bool alarm_wakes(struct tend_loop *loop, int64_t at);
 /* It wakes nobody any more. */
 COLD void alarm_rest(struct tend_loop *loop);
+/* As long as it has not rung, nothing is due: nobody need look at the time. */
+static inline bool
+alarm_stands(const struct tend_loop *loop)
+{
+	const struct wheel *w = loop->wheel;
+
+	return w->next_known && w->alarm.at <= w->next && link_is_empty(&w->due);
+}
 void alarm_close(struct tend_loop *loop);
 void alarm_after_fork(struct tend_loop *loop);
 /* Or -1. */

@@ -73,6 +73,7 @@ on_signal(int signo)
 		if ((atomic_load(&c->wanted[word_of(signo)]) & bit_of(signo)) == 0)
 			continue;
 		atomic_fetch_or(&c->pending[word_of(signo)], bit_of(signo));
+		atomic_store(&c->marked, true);
 		ring(c, signo);
 	}
 	atomic_fetch_sub(&handlers_at_work, 1);
@@ -146,8 +147,11 @@ take_marks(struct tend_loop *loop)
 
 	if (atomic_exchange(&c->woken, false))
 		loop->hurry = true;
+	/* First this: a handler sets it last. */
+	atomic_store(&c->marked, false);
 	for (i = 0; i < SIGNAL_WORDS; i++)
 		loop->collected[i] |= atomic_exchange(&c->pending[i], 0);
+	loop->signals_due = true;
 }
 
 /*
@@ -257,6 +261,7 @@ channel_after_fork(struct tend_loop *loop)
 	in = replace(atomic_load(&c->in), fds[0]);
 	out = replace(atomic_load(&c->out), fds[1]);
 	atomic_store(&c->woken, false);
+	atomic_store(&c->marked, false);
 	for (i = 0; i < SIGNAL_WORDS; i++) {
 		atomic_store(&c->pending[i], 0);
 		loop->collected[i] = 0;
@@ -450,6 +455,7 @@ signals_run(struct tend_loop *loop)
 	int signo;
 
 	memcpy(bits, loop->collected, sizeof(bits));
+	loop->signals_due = false;
 	for (signo = 1; signo < NSIG; signo++) {
 		/* An earlier callback may have stopped the last watch of this one. */
 		if ((bits[word_of(signo)] & loop->collected[word_of(signo)] & bit_of(signo)) == 0)

@@ -310,21 +310,21 @@ dispatch(struct tend_loop *loop, const struct fired *f)
 	struct tend_watch *w = slot->watch;
 	unsigned events;
 
-	if (w == NULL || slot->generation != f->generation) {
+	if (UNLIKELY(w == NULL || slot->generation != f->generation)) {
 		loop->stats.events_stale++;
 		return;
 	}
 	/* An earlier callback of this batch may have dropped an interest. */
 	events = f->events & (w->wanted | UNASKED);
-	if (events == 0)
+	if (UNLIKELY(events == 0))
 		return;
-	if (((events & UNASKED) | slot->told | (slot->set & POLLER_MUTE)) != 0) {
+	if (UNLIKELY(((events & UNASKED) | slot->told | (slot->set & POLLER_MUTE)) != 0)) {
 		events = fresh_events(loop, slot, f->fd, events);
 		if (events == 0)
 			return;
 	}
 	loop->stats.events++;
-	if (loop->profiling | loop->tracing)
+	if (UNLIKELY(loop->profiling | loop->tracing))
 		call_observed(loop, w, f, events);
 	else
 		w->fn(w, events);
@@ -346,17 +346,17 @@ foresee(struct tend_loop *loop, unsigned ahead)
 		return;
 	if (ahead == LOOP_FORESIGHT)
 		prefetch(w, LOOP_FORESEEN);
-	else if (loop->foresee != NULL)
+	else
 		loop->foresee(w, ahead);
 }
 
 HOT void
 watches_dispatch(struct tend_loop *loop)
 {
-	unsigned ahead;
+	unsigned nearest = loop->foresee != NULL ? 1 : LOOP_FORESIGHT, ahead;
 
 	while (loop->fired_at < loop->fired_count) {
-		for (ahead = LOOP_FORESIGHT; ahead > 0 && loop->fired_count > 1; ahead--)
+		for (ahead = nearest; ahead <= LOOP_FORESIGHT; ahead++)
 			foresee(loop, ahead);
 		dispatch(loop, &loop->fired[loop->fired_at++]);
 	}

@@ -140,6 +140,36 @@ alarm_wakes_the_loop_once_and_never_early(void **state)
 
 /* DS-50 */
 static void
+note_event(struct tend_watch *w, unsigned events)
+{
+	(void)events;
+	*(int64_t *)w->data = clock_now();
+}
+
+/* Where the kernel tells when the timer is due, nobody looks at the time before the wait. */
+static void
+timer_that_came_due_between_turns_runs_after_descriptors(void **state)
+{
+	int64_t seen = 0;
+	bool is_set;
+	struct scene s;
+
+	open_scene(&s, state, 0.05);
+	turn(&s, 2);
+	is_set = alarm_of(&s)->at == s.timer.at;
+	s.busy.fn = note_event;
+	s.busy.data = &seen;
+	while (s.ran == 0) {
+		seen = 0;
+		turn(&s, 1);
+	}
+	assert_true(seen > 0);
+	if (is_set)
+		assert_true(s.ran >= seen);
+	close_scene(&s);
+}
+
+static void
 alarm_for_a_timer_that_was_stopped_wakes_nobody(void **state)
 {
 	struct tend_timer later;
@@ -306,6 +336,7 @@ main(void)
 		ON_EACH_POLLER(second_wait_for_the_same_deadline_sets_it),
 		ON_EACH_POLLER(waits_with_a_limit_do_not_set_it),
 		ON_EACH_POLLER(alarm_wakes_the_loop_once_and_never_early),
+		ON_EACH_POLLER(timer_that_came_due_between_turns_runs_after_descriptors),
 		ON_EACH_POLLER(alarm_for_a_timer_that_was_stopped_wakes_nobody),
 		ON_EACH_POLLER(alarm_rests_when_its_timer_was_the_last),
 		ON_EACH_POLLER(nearer_deadlines_are_met_beside_it),
