@@ -16,14 +16,12 @@ buf_done(struct buf *b)
 	memset(b, 0, sizeof(*b));
 }
 
-HOT int
-buf_reserve(struct buf *b, size_t more)
+int
+buf_grow(struct buf *b, size_t more)
 {
 	size_t used = buf_length(b), size;
 	char *base;
 
-	if (b->base != NULL && b->size - b->end >= more)
-		return 0;
 	if (b->start > 0 && b->start >= used && b->size - used >= more) {
 		memmove(b->base, b->base + b->start, used + 1);
 		b->start = 0;

@@ -23,8 +23,8 @@ struct buf {
 #define BUF_MAX (UINT32_C(1) << 31)
 
 void buf_done(struct buf *b);
-/* Makes room for `more` bytes at the end. 0 or -ENOMEM; the buffer is unchanged on failure. */
-int buf_reserve(struct buf *b, size_t more);
+/* Of buf_reserve(): the room is not there yet. */
+int buf_grow(struct buf *b, size_t more);
 int buf_append(struct buf *b, const void *data, size_t size);
 int buf_append_text(struct buf *b, const char *text);
 int buf_printf(struct buf *b, const char *format, ...) TEND_PRINTF(2, 3);
@@ -42,6 +42,13 @@ static inline size_t
 buf_length(const struct buf *b)
 {
 	return (size_t)(b->end - b->start);
+}
+
+/* Makes room for `more` bytes at the end. 0 or -ENOMEM; the buffer is unchanged on failure. */
+static inline int
+buf_reserve(struct buf *b, size_t more)
+{
+	return b->base != NULL && b->size - b->end >= more ? 0 : buf_grow(b, more);
 }
 
 /* The room behind the last byte, after buf_reserve(). */

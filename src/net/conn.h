@@ -11,6 +11,7 @@
 #ifndef TEND_NET_CONN_H
 #define TEND_NET_CONN_H
 
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -199,9 +200,18 @@ struct tend_conn {
 	int16_t                 input_error;
 	uint32_t                received; /* bytes there ever were, modulo 2^32: to see that some were consumed */
 
-	char    lent;       /* the byte that the lent text's final NUL hides */
-	bool    lent_nul;
+	/* Four that a read looks at together: none of them is the usual case. */
+	bool    lent_nul;   /* lent text ends with a NUL that stands over a byte: `lent` */
 	bool    drained;    /* the last read emptied the kernel's buffer: wait before the next */
+	bool    patient;    /* the next read waits by itself: the mood's `receive` */
+	bool    reading;    /* a call waits for input: what it has searched must stay */
+	/* What the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
+	uint8_t want;
+	uint8_t read_want;  /* ...of a read... */
+	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
+	uint8_t sending;    /* enum conn_sending */
+	uint8_t balks;      /* of its transport, one after the other */
+	char    lent;
 	bool    heard;      /* the first byte has come */
 	bool    unread;     /* input was refused or left lying: linger before closing */
 	bool    final_told; /* that no more input will be waited for */
@@ -209,16 +219,9 @@ struct tend_conn {
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    starved;    /* a call of the handler found no (more) input */
 	bool    timed_out;  /* a wait met its deadline */
-	bool    patient;    /* the next read waits by itself: the mood's `receive` */
-	bool    reading;    /* a call waits for input: what it has searched must stay */
 	bool    closing;    /* as soon as the sending that is under way is over */
 	bool    unknown;    /* it may still be denied: others do not see it */
-	uint8_t want;       /* what the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
-	uint8_t read_want;  /* ...of a read... */
-	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
-	uint8_t sending;    /* enum conn_sending */
 	uint8_t refusal;    /* enum tend_refusal */
-	uint8_t balks;      /* of its transport, one after the other */
 	bool    untraced;   /* the trace itself is written to it */
 
 	uint32_t place; /* among all clients of the server, for limits; 0: none */
@@ -347,36 +350,64 @@ COLD void conn_trace_close(struct tend_conn *c);
 COLD void conn_hush(struct tend_conn *c);
 
 /* Bytes, 0 at the end, -EAGAIN or -errno. */
-static inline ssize_t
+INLINE ssize_t
 conn_read_bytes(struct tend_conn *c, void *into, size_t size)
 {
 	ssize_t n;
 
 	c->want = 0;
 	n = c->transport->read(c, into, size);
-	if (n < 0 || (size_t)n > size)
+	if (UNLIKELY(n < 0 || (size_t)n > size))
 		n = conn_balked(c, n, POLLIN);
 	else
 		c->balks = 0;
-	if (conn_is_traced(c))
+	if (UNLIKELY(conn_is_traced(c)))
 		conn_trace(c, TEND_TRACE_READ, n, size);
 	return n;
 }
 
+/* Once, to the buffer, which is given room for `size`. Bytes, 0 at the end, -errno. */
+INLINE ssize_t
+conn_read_buffer(struct tend_conn *c, size_t size)
+{
+	ssize_t n;
+
+	if (UNLIKELY(buf_reserve(&c->in, size) < 0))
+		return -ENOMEM;
+	n = conn_read_bytes(c, buf_room(&c->in), buf_room_size(&c->in));
+	if (LIKELY(n > 0))
+		buf_added(&c->in, (size_t)n);
+	return n;
+}
+
 /* Of `size` bytes in these parts: those taken, at least one, -EAGAIN or -errno. */
-static inline ssize_t
+INLINE ssize_t
 conn_write_bytes(struct tend_conn *c, const struct iovec *parts, int count, size_t size)
 {
 	ssize_t n;
 
 	c->want = 0;
 	n = c->transport->write(c, parts, count);
-	if (n <= 0 || (size_t)n > size)
+	if (UNLIKELY(n <= 0 || (size_t)n > size))
 		n = conn_balked(c, n, POLLOUT);
 	else
 		c->balks = 0;
-	if (conn_is_traced(c))
+	if (UNLIKELY(conn_is_traced(c)))
 		conn_trace(c, TEND_TRACE_WRITE, n, size);
+	return n;
+}
+
+/* What is in `out`, once, and without waiting. Bytes, -EAGAIN or -errno. */
+INLINE ssize_t
+conn_write_buffer(struct tend_conn *c)
+{
+	struct iovec part = { .iov_base = buf_data(&c->out), .iov_len = buf_length(&c->out) };
+	ssize_t n = conn_write_bytes(c, &part, 1, part.iov_len);
+
+	if (LIKELY(n > 0))
+		buf_consume(&c->out, (size_t)n);
+	if (n > 0 && c->mood->traffic != NULL)
+		conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
 	return n;
 }
 
@@ -395,10 +426,10 @@ int  conn_wait(struct tend_conn *c, unsigned events, int64_t limit);
 int  conn_wait_until(struct tend_conn *c, unsigned events, int64_t deadline);
 int  conn_fill(struct tend_conn *c, size_t room); /* reads once into `in`; bytes, 0 at the end, -errno */
 int  conn_end_output(struct tend_conn *c); /* the queue is empty. 0, -EAGAIN or -errno */
-int  conn_writable(struct tend_conn *c); /* 0 when output can be taken */
 int  conn_break(struct tend_conn *c, int code); /* output is over: every call says so from now on */
 int  conn_send(struct tend_conn *c, const void *data, size_t size); /* `out`, then these */
-void conn_take_back(struct tend_conn *c); /* ends the loan of getline and read_until */
+int  conn_send_on(struct tend_conn *c, ssize_t n); /* `out`, when the first write came to `n` */
+void conn_uncover(struct tend_conn *c); /* puts back the byte that a lent text's NUL hides */
 void conn_stdio_flush_stream(struct tend_conn *c);
 void conn_stdio_drop(struct tend_conn *c);
 void conn_stdio_forget(struct tend_conn *c); /* what was read ahead */
@@ -407,11 +438,36 @@ void conn_stdio_close(struct tend_conn *c);
 void conn_addr_release(struct tend_conn *c);
 void conn_outgoing_release(struct tend_conn *c);
 
+/* 0 when output can be taken. */
+static inline int
+conn_writable(struct tend_conn *c)
+{
+	if (UNLIKELY(!c->open))
+		return -ENOTCONN;
+	if (UNLIKELY(conn_is_traced(c) && c->mood->tracer->inside))
+		conn_hush(c);
+	if (UNLIKELY(c->output_ended || c->ending))
+		return -EPIPE;
+	return c->broken;
+}
+
+/* Ends the loan of getline, read_until and take. */
+static inline void
+conn_take_back(struct tend_conn *c)
+{
+	if (UNLIKELY(c->lent_nul))
+		conn_uncover(c);
+	if (c->taken > 0) {
+		buf_consume(&c->in, c->taken);
+		c->taken = 0;
+	}
+}
+
 /* The deadline of the whole connection has passed. */
 static inline bool
 conn_expired(const struct tend_conn *c)
 {
-	return c->deadline != CLOCK_NEVER && clock_now() >= c->deadline;
+	return UNLIKELY(c->deadline != CLOCK_NEVER) && clock_now() >= c->deadline;
 }
 
 /* May the caller wait for the client? */
@@ -427,6 +483,38 @@ conn_stdio_flush(struct tend_conn *c)
 {
 	if (c->extras != NULL && c->extras->stdio_out != NULL)
 		conn_stdio_flush_stream(c);
+}
+
+/* Output, if any, is in `out`. */
+static inline bool
+conn_is_simple(const struct tend_conn *c)
+{
+	const struct conn_extras *x = c->extras;
+
+	return x == NULL || (x->stdio_out == NULL && x->queue == NULL && buf_length(&x->late) == 0);
+}
+
+/* As conn_send() of a simple connection, which has something to send and is not doing so. */
+INLINE int
+conn_send_buffer(struct tend_conn *c)
+{
+	ssize_t n;
+
+	c->sending = SENDING_QUEUE;
+	n = conn_write_buffer(c);
+	if (UNLIKELY(n <= 0 || buf_length(&c->out) > 0 || c->broken != 0 || c->closing))
+		return conn_send_on(c, n);
+	c->sending = SENDING_NOT;
+	return 0;
+}
+
+/* Both directions are open, no output is waiting, and reads wait for input. */
+static inline bool
+conn_is_calm(const struct tend_conn *c)
+{
+	return !c->input_ended && !c->output_ended && !c->ending && c->broken == 0 && c->input_error == 0 &&
+	    (c->want & ~POLLIN) == 0 && (c->read_want & ~POLLIN) == 0 && c->write_want == 0 &&
+	    buf_length(&c->out) == 0 && conn_is_simple(c);
 }
 
 /* Bytes that do not stand in `out`; there are extras. In conn_queue.c. */

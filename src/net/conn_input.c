@@ -17,17 +17,11 @@
  * Text lent to the handler ends with a NUL that stands where the next byte of the stream was. The
  * next call puts the byte back and consumes what was lent.
  */
-HOT void
-conn_take_back(struct tend_conn *c)
+void
+conn_uncover(struct tend_conn *c)
 {
-	if (c->lent_nul) {
-		buf_data(&c->in)[c->taken] = c->lent;
-		c->lent_nul = false;
-	}
-	if (c->taken > 0) {
-		buf_consume(&c->in, c->taken);
-		c->taken = 0;
-	}
+	buf_data(&c->in)[c->taken] = c->lent;
+	c->lent_nul = false;
 }
 
 /* Lends the first `size` bytes of the input, of which the first `text` end with a NUL. */
@@ -40,7 +34,8 @@ lend(struct tend_conn *c, size_t size, size_t text)
 	if (text < size) {
 		/* The terminator's own place: consumed with the loan, nothing to remember. */
 		data[text] = '\0';
-	} else if (buf_length(&c->in) > 0) {
+	} else if (size < buf_length(&c->in)) {
+		/* Behind all there is stands the buffer's own. */
 		c->lent = data[size];
 		c->lent_nul = true;
 		data[size] = '\0';
@@ -68,7 +63,7 @@ rest_of(struct tend_conn *c, int64_t limit)
 
 /*
  * Waits until there is input. Output leaves first: the client may be waiting for it before it goes
- * on.
+ * on. (Where nobody waits it leaves after the hook.)
  */
 HOT static int
 wait_for_input(struct tend_conn *c)
@@ -80,8 +75,6 @@ wait_for_input(struct tend_conn *c)
 		return r;
 	if (!c->open) /* by a marker */
 		return -ENOTCONN;
-	if (c->mood->never_waits)
-		return -EAGAIN;
 	/* A client that cannot be written to any more may still have sent something. */
 	if (!c->heard && first_byte > 0 && first_byte < limit)
 		limit = first_byte;
@@ -109,23 +102,22 @@ read_patiently(struct tend_conn *c, void *into, size_t size)
 static ssize_t
 read_once(struct tend_conn *c, void *into, size_t size)
 {
-	bool buffered = into == NULL;
 	ssize_t n;
 
-	if (buffered) {
-		if (buf_reserve(&c->in, size) < 0)
-			return -ENOMEM;
-		into = buf_room(&c->in);
-		size = buf_room_size(&c->in);
-	}
-	n = c->patient ? read_patiently(c, into, size) : conn_read_bytes(c, into, size);
-	if (buffered && n > 0)
+	if (into != NULL)
+		return c->patient ? read_patiently(c, into, size) : conn_read_bytes(c, into, size);
+	if (!c->patient)
+		return conn_read_buffer(c, size);
+	if (buf_reserve(&c->in, size) < 0)
+		return -ENOMEM;
+	n = read_patiently(c, buf_room(&c->in), buf_room_size(&c->in));
+	if (n > 0)
 		buf_added(&c->in, (size_t)n);
 	return n;
 }
 
 /* Is it worth asking the transport again before something has happened? */
-static bool
+INLINE bool
 has_drained(struct tend_conn *c, size_t got, size_t asked)
 {
 	struct conn_mood *mood = c->mood;
@@ -144,77 +136,135 @@ is_end_of_wait(struct tend_conn *c, ssize_t n)
 	return n == -ETIMEDOUT || n == -ECANCELED;
 }
 
-/* Bytes, 0 at the end, -errno; waits while there is nothing. */
+/*
+ * What will not get better is told once and is the end of input from then on: a handler that does not
+ * look at errors comes to its end as well.
+ */
+COLD static ssize_t
+tell_end(struct tend_conn *c, ssize_t why)
+{
+	if (why != -ECANCELED && !(why == -ETIMEDOUT && conn_expired(c)))
+		return why;
+	if (c->final_told)
+		return 0;
+	c->final_told = true;
+	return why;
+}
+
+/*
+ * 1: there may be input now; else what the call returns. Whoever waited in vain looks again next
+ * time; whoever may not wait is told.
+ */
 HOT static ssize_t
-receive_or_fail(struct tend_conn *c, void *into, size_t size)
+await_input(struct tend_conn *c)
+{
+	int r = -EAGAIN;
+
+	if (!c->mood->never_waits) {
+		c->reading = true;
+		r = wait_for_input(c);
+		c->reading = false;
+	}
+	c->drained = c->starved = r == -EAGAIN;
+	if (r == 0)
+		return 1;
+	return r == -EAGAIN ? r : tell_end(c, r);
+}
+
+/* A read of at most `size` bytes has brought `n`. */
+INLINE ssize_t
+got(struct tend_conn *c, ssize_t n, size_t size)
+{
+	c->read_want = POLLIN;
+	c->heard = true;
+	if (c->mood->traffic != NULL)
+		conn_traffic_add(&c->mood->traffic->received, (size_t)n);
+	c->received += (uint32_t)n;
+	c->drained = has_drained(c, (size_t)n, size);
+	return n;
+}
+
+/* A read has brought nothing but `n`. What that means; -EAGAIN: it is worth waiting for more. */
+static ssize_t
+got_nothing(struct tend_conn *c, ssize_t n, bool patient)
+{
+	if (patient && is_end_of_wait(c, n))
+		return tell_end(c, n);
+	c->read_want = POLLIN;
+	if (n == -EAGAIN) {
+		c->drained = true;
+		c->read_want = c->want;
+		return n;
+	}
+	if (n == 0)
+		c->input_ended = true;
+	else if (n != -ENOMEM)
+		c->input_error = (int16_t)n;
+	return tell_end(c, n);
+}
+
+/* The first read came to `n`, which is no input: waits, and reads until there is some. */
+static ssize_t
+receive_later(struct tend_conn *c, void *into, size_t size, ssize_t n, bool patient)
 {
 	bool tried = false;
 
+	while (n <= 0) {
+		n = got_nothing(c, n, patient);
+		if (n != -EAGAIN)
+			return n;
+		if (!tried && !c->in_pieces)
+			c->pieces_until = 0;
+		tried = true;
+		n = await_input(c);
+		if (n <= 0)
+			return n;
+		patient = c->patient;
+		n = read_once(c, into, size);
+	}
+	return got(c, n, size);
+}
+
+/* There is no more, or no more time. */
+COLD static ssize_t
+no_more(struct tend_conn *c)
+{
 	if (!c->open)
 		return -ENOTCONN;
 	/* A failure was told. */
 	if (c->input_ended || c->input_error != 0)
 		return 0;
 	/* A client that never lets us wait must not outlive its time. */
-	if (conn_expired(c))
-		return -ETIMEDOUT;
-	for (;;) {
-		bool patient;
-		ssize_t n;
-
-		if (c->drained) {
-			int r;
-
-			c->reading = true;
-			r = wait_for_input(c);
-			c->reading = false;
-			/* Whoever waited in vain looks again next time; whoever may not is told. */
-			c->drained = c->starved = r == -EAGAIN;
-			if (r < 0)
-				return r;
-		}
-		patient = c->patient;
-		n = read_once(c, into, size);
-		if (patient && is_end_of_wait(c, n))
-			return n;
-		c->read_want = POLLIN;
-		if (n > 0) {
-			c->heard = true;
-			if (c->mood->traffic != NULL)
-				conn_traffic_add(&c->mood->traffic->received, (size_t)n);
-			c->received += (uint32_t)n;
-			c->drained = has_drained(c, (size_t)n, size);
-			return n;
-		}
-		if (n == 0)
-			c->input_ended = true;
-		else if (n != -EAGAIN && n != -ENOMEM)
-			c->input_error = (int16_t)n;
-		if (n != -EAGAIN)
-			return n;
-		c->drained = true;
-		c->read_want = c->want;
-		if (!tried && !c->in_pieces)
-			c->pieces_until = 0;
-		tried = true;
-	}
+	return tell_end(c, -ETIMEDOUT);
 }
 
 /*
- * The same. What will not get better is told once and is the end of input from then on: a handler
- * that does not look at errors comes to its end as well.
+ * Bytes, 0 at the end, -errno; waits while there is nothing. `into`: NULL for the buffer. Written out
+ * where it is called for each message.
  */
-HOT static ssize_t
+INLINE ssize_t
 receive(struct tend_conn *c, void *into, size_t size)
 {
-	ssize_t n = receive_or_fail(c, into, size);
+	bool patient;
+	ssize_t n;
 
-	if (n != -ECANCELED && !(n == -ETIMEDOUT && conn_expired(c)))
-		return n;
-	if (c->final_told)
-		return 0;
-	c->final_told = true;
-	return n;
+	if (UNLIKELY(!c->open || c->input_ended || c->input_error != 0 || conn_expired(c)))
+		return no_more(c);
+	if (c->drained) {
+		if (c->mood->never_waits) {
+			c->starved = true;
+			return -EAGAIN;
+		}
+		n = await_input(c);
+		if (n <= 0)
+			return n;
+	}
+	patient = c->patient;
+	if (into == NULL && !patient)
+		n = conn_read_buffer(c, size);
+	else
+		n = read_once(c, into, size);
+	return LIKELY(n > 0) ? got(c, n, size) : receive_later(c, into, size, n, patient);
 }
 
 HOT int
@@ -227,9 +277,9 @@ conn_fill(struct tend_conn *c, size_t room)
 static int
 readable(struct tend_conn *c)
 {
-	if (!c->open)
+	if (UNLIKELY(!c->open))
 		return -ENOTCONN;
-	if (c->reading || (c->mood->may_read != NULL && !c->mood->may_read(c)))
+	if (UNLIKELY(c->reading) || (c->mood->may_read != NULL && !c->mood->may_read(c)))
 		return -EBUSY;
 	return 0;
 }
@@ -267,33 +317,39 @@ tend_read(struct tend_conn *c, void *into, size_t size)
  * so that those who send much are read from seldom, and the others cost no memory.
  */
 static size_t
-room_to_take(struct buf *in, bool was_filled)
+room_to_take(struct buf *in, size_t was_end)
 {
-	if (was_filled && in->size < TAKE_MOST)
+	if (UNLIKELY(was_end > 0 && was_end == in->size && in->size < TAKE_MOST))
 		buf_reserve(in, (size_t)in->size * 2); /* or it stays as it is */
 	return in->size < CONN_INPUT_CHUNK ? CONN_INPUT_CHUNK : in->size;
+}
+
+static bool
+is_in_packets(const struct tend_conn *c)
+{
+	return (c->transport->traits & TRANSPORT_DATAGRAM) != 0;
 }
 
 HOT ssize_t
 tend_take(struct tend_conn *c, char **data, size_t most)
 {
-	bool was_filled = c->in.size > 0 && c->in.end == c->in.size;
+	size_t was_end = c->in.end, have;
 	int r = readable(c);
-	size_t have;
 
-	if (r < 0)
+	if (UNLIKELY(r < 0))
 		return r;
 	conn_take_back(c);
 	if (most == 0 || most > TAKE_MOST)
 		most = TAKE_MOST;
 	have = buf_length(&c->in);
 	if (have == 0) {
-		size_t room = room_to_take(&c->in, was_filled);
+		size_t room = room_to_take(&c->in, was_end);
 
 		/* A packet comes whole. */
-		r = conn_fill(c, room < most && !conn_is_datagram(c) ? room : most);
-		if (r <= 0)
-			return r;
+		ssize_t n = receive(c, NULL, room < most && !is_in_packets(c) ? room : most);
+
+		if (n <= 0)
+			return n;
 		have = buf_length(&c->in);
 	}
 	if (have > most)

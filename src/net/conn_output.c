@@ -47,14 +47,20 @@ check_bound(struct tend_conn *c)
 }
 
 /* Puts bytes behind all output there is. */
-HOT static int
+INLINE int
 append(struct tend_conn *c, const void *data, size_t size)
 {
 	int r;
 
 	/* Somebody else's words must not come between the halves of the piece under way. */
-	if (c->sending != SENDING_PIECE)
-		return buf_append(&c->out, data, size);
+	if (c->sending != SENDING_PIECE) {
+		r = buf_reserve(&c->out, size);
+		if (LIKELY(r == 0 && size > 0)) {
+			memcpy(buf_room(&c->out), data, size);
+			buf_added(&c->out, size);
+		}
+		return r;
+	}
 	r = buf_append(&c->extras->late, data, size);
 	return r < 0 ? r : check_bound(c);
 }
@@ -75,7 +81,7 @@ advance(struct tend_conn *c, size_t sent, const char **data, size_t *size)
 
 /* One call to the transport for the buffer and the piece. Bytes or -errno. */
 static ssize_t
-send_once(struct tend_conn *c, const char **data, size_t *size)
+send_both(struct tend_conn *c, const char **data, size_t *size)
 {
 	struct iovec parts[2] = {
 		{ .iov_base = buf_data(&c->out), .iov_len = buf_length(&c->out) },
@@ -144,18 +150,30 @@ share(struct tend_conn *c, ssize_t sent, int64_t *until)
 	return wait_to_send(c, POLLOUT, until);
 }
 
-HOT static int
-send_all(struct tend_conn *c, const char **data, size_t *size)
+static ssize_t
+send_once(struct tend_conn *c, const char **data, size_t *size)
+{
+	ssize_t n;
+
+	if (c->extras != NULL && c->extras->queue != NULL)
+		n = conn_queue_send(c);
+	else if (*size > 0)
+		n = send_both(c, data, size);
+	else
+		return conn_write_buffer(c);
+	if (n > 0 && c->mood->traffic != NULL)
+		conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
+	return n;
+}
+
+/* The first call to the transport came to `n`: the others, and the waits between them. */
+static int
+send_rest(struct tend_conn *c, ssize_t n, const char **data, size_t *size)
 {
 	int64_t until = 0;
+	int r;
 
-	while (conn_unsent(c) + *size > 0) {
-		ssize_t n = c->extras != NULL && c->extras->queue != NULL ? conn_queue_send(c)
-		                                                          : send_once(c, data, size);
-		int r;
-
-		if (n > 0 && c->mood->traffic != NULL)
-			conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
+	for (;;) {
 		if (n == -EAGAIN)
 			r = wait_to_send(c, c->want, &until);
 		else if (n < 0)
@@ -166,8 +184,20 @@ send_all(struct tend_conn *c, const char **data, size_t *size)
 			return r;
 		if (c->broken != 0)
 			return c->broken;
+		if (conn_unsent(c) + *size == 0)
+			return 0;
+		n = send_once(c, data, size);
 	}
-	return 0;
+}
+
+static int
+send_all(struct tend_conn *c, const char **data, size_t *size)
+{
+	if (c->broken != 0)
+		return c->broken;
+	if (conn_unsent(c) + *size == 0)
+		return 0;
+	return send_rest(c, send_once(c, data, size), data, size);
 }
 
 /* What came meanwhile from elsewhere comes after the piece. */
@@ -184,28 +214,10 @@ append_late(struct tend_conn *c)
 	return r;
 }
 
-HOT int
-conn_send(struct tend_conn *c, const void *more, size_t size)
+/* What was to be done beside sending, and what could not be sent. `r`: how far that came. */
+static int
+after_sending(struct tend_conn *c, int r, const char *data, size_t size)
 {
-	const char *data = more;
-	int r;
-
-	/* From a marker of the queue: whoever called it goes on sending. */
-	if (c->sending != SENDING_NOT)
-		return size > 0 ? append(c, data, size) : 0;
-	/* Behind a queue there is no short cut. */
-	if (size > 0 && c->extras != NULL && c->extras->queue != NULL) {
-		r = append(c, data, size);
-		if (r < 0)
-			return r;
-		size = 0;
-	}
-	/* Room for what `late` is for, before it is too late. */
-	if (size > 0 && c->mood->queued != NULL && conn_extras(c) == NULL)
-		return -ENOMEM;
-	c->sending = size > 0 ? SENDING_PIECE : SENDING_QUEUE;
-	r = c->broken == 0 ? send_all(c, &data, &size) : c->broken;
-	c->sending = SENDING_NOT;
 	if (r == -EAGAIN && size > 0 && append(c, data, size) < 0)
 		r = -ENOMEM;
 	if ((r == 0 || r == -EAGAIN) && append_late(c) < 0)
@@ -220,6 +232,52 @@ conn_send(struct tend_conn *c, const void *more, size_t size)
 		conn_close(c);
 	}
 	return r;
+}
+
+/* A piece that goes behind what there is. 0 or -errno. */
+static int
+make_way(struct tend_conn *c, const char *data, size_t *size)
+{
+	int r;
+
+	/* Behind a queue there is no short cut. */
+	if (c->extras != NULL && c->extras->queue != NULL) {
+		r = append(c, data, *size);
+		*size = 0;
+		return r;
+	}
+	/* Room for what `late` is for, before it is too late. */
+	return c->mood->queued != NULL && conn_extras(c) == NULL ? -ENOMEM : 0;
+}
+
+HOT int
+conn_send(struct tend_conn *c, const void *more, size_t size)
+{
+	const char *data = more;
+	int r = 0;
+
+	/* From a marker of the queue: whoever called it goes on sending. */
+	if (c->sending != SENDING_NOT)
+		return size > 0 ? append(c, data, size) : 0;
+	if (size > 0)
+		r = make_way(c, data, &size);
+	if (r < 0)
+		return r;
+	c->sending = size > 0 ? SENDING_PIECE : SENDING_QUEUE;
+	r = send_all(c, &data, &size);
+	c->sending = SENDING_NOT;
+	return after_sending(c, r, data, size);
+}
+
+int
+conn_send_on(struct tend_conn *c, ssize_t n)
+{
+	const char *data = NULL;
+	size_t size = 0;
+	int r = send_rest(c, n, &data, &size);
+
+	c->sending = SENDING_NOT;
+	return after_sending(c, r, data, size);
 }
 
 /*
@@ -240,18 +298,6 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 	if (r == -EAGAIN)
 		return 0;
 	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
-}
-
-HOT int
-conn_writable(struct tend_conn *c)
-{
-	if (!c->open)
-		return -ENOTCONN;
-	if (conn_is_traced(c) && c->mood->tracer->inside)
-		conn_hush(c);
-	if (c->output_ended || c->ending)
-		return -EPIPE;
-	return c->broken;
 }
 
 static void
@@ -334,7 +380,7 @@ tend_flush(struct tend_conn *c)
 		return 0;
 	if (c->write_want != 0 && !conn_may_wait(c))
 		return -EAGAIN;
-	r = conn_send(c, NULL, 0);
+	r = c->sending == SENDING_NOT && conn_is_simple(c) ? conn_send_buffer(c) : conn_send(c, NULL, 0);
 	/* By a marker. */
 	return r == 0 && !c->open ? -ENOTCONN : r;
 }

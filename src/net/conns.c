@@ -6,9 +6,6 @@
 
 #include "net/evented.h"
 
-/* Buffers larger than this are not kept warm. */
-#define WARM_MOST 65536
-
 static const struct conn_limits plain_limits = {
 	.linger = 2 * CLOCK_SECOND,
 	.max_line = 65536,
@@ -26,60 +23,14 @@ const struct listener socket_listener = {
 	.directory = -1,
 };
 
-/* ---- warm buffers ---- */
-
-static void
-lend(struct buf *spare, struct buf *b)
-{
-	if (b->base != NULL)
-		return;
-	*b = *spare;
-	*spare = (struct buf){ NULL, 0, 0, 0 };
-}
-
-static void
-shed(struct buf *spare, struct buf *b)
-{
-	if (b->base == NULL || buf_length(b) > 0)
-		return;
-	if (spare->base == NULL && b->size <= WARM_MOST) {
-		*spare = *b;
-		*b = (struct buf){ NULL, 0, 0, 0 };
-	} else {
-		buf_done(b);
-	}
-}
-
-HOT void
-conns_lend(struct conns *all, struct tend_conn *c)
-{
-	lend(&all->spare_in, &c->in);
-	lend(&all->spare_out, &c->out);
-}
-
-HOT void
-conns_shed(struct conns *all, struct tend_conn *c)
-{
-	shed(&all->spare_in, &c->in);
-	shed(&all->spare_out, &c->out);
-}
-
 /* ---- who holds up the others ---- */
 
-HOT int64_t
-conns_clock(const struct conns *all)
-{
-	return all->stall > 0 ? clock_coarse() : 0;
-}
-
-HOT void
-conns_took(struct evented *m, int64_t begun)
+void
+conns_tell_stall(struct evented *m, int64_t took)
 {
 	struct conns *all = evented_mood_of(&m->c)->conns;
-	int64_t took = all->stall > 0 ? clock_coarse() - begun : 0;
 
-	if (took >= all->stall && all->stall > 0)
-		all->stalled(all->stalled_data, &m->c, took);
+	all->stalled(all->stalled_data, &m->c, took);
 }
 
 /* ---- the end of the turn ---- */
@@ -125,7 +76,7 @@ attend(struct tend_later *later)
 		}
 		begun = conns_clock(all);
 		evented_due(m);
-		conns_took(m, begun);
+		conns_took(all, m, begun);
 	}
 }
 

@@ -324,7 +324,7 @@ has_hung_up(struct evented *m)
 		evented_fail(m, -EPIPE);
 }
 
-static bool
+INLINE bool
 can_read(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
@@ -332,7 +332,7 @@ can_read(struct evented *m, unsigned events)
 	return (events & evented_bits(c->read_want != 0 ? c->read_want : POLLIN)) != 0 && evented_reads(m);
 }
 
-HOT static void
+static void
 happen_to_open(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
@@ -384,12 +384,15 @@ evented_event(struct tend_watch *w, unsigned events)
 {
 	struct evented *m = w->data;
 	struct conns *all = conns(m);
-	int64_t begun = conns_clock(all);
+	int64_t begun = conns_clock_event(all);
 
-	happen[m->phase](m, events);
+	if (LIKELY(m->phase == EVENTED_OPEN && events == TEND_READ && can_read(m, events)))
+		evented_take_input(m);
+	else
+		happen[m->phase](m, events);
 	if (m->phase < EVENTED_AWAITED)
 		evented_settle(m);
-	conns_took(m, begun);
+	conns_took(all, m, begun);
 }
 
 /* What its transport waits for is there. */
@@ -427,7 +430,7 @@ time_is_up(struct tend_timer *t)
 		be_silent(m);
 	else
 		evented_arm(m);
-	conns_took(m, begun);
+	conns_took(all, m, begun);
 }
 
 /* ---- after whatever happened ---- */
@@ -453,8 +456,17 @@ settle_open(struct evented *m)
 		conns_attend(m);
 }
 
-HOT void
-evented_settle(struct evented *m)
+/* It reads, and there is nothing more to it: what the hooks of most messages leave behind. */
+INLINE bool
+only_reads(struct evented *m)
+{
+	return m->phase == EVENTED_OPEN && m->watch.wanted == TEND_READ && m->armed && !m->app_write &&
+	    !m->paused && !m->full && !m->again && conn_is_calm(&m->c) &&
+	    (!m->owes_drained || m->hooks->drained == NULL);
+}
+
+static void
+settle_all(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
 	int r;
@@ -475,6 +487,26 @@ evented_settle(struct evented *m)
 		evented_fail(m, r);
 	else if (!m->armed || ((c->read_want | c->write_want | c->want) & CONN_LATER) != 0)
 		evented_arm(m);
+}
+
+HOT void
+evented_settle(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	size_t before = buf_length(&c->out);
+
+	if (m->phase == EVENTED_OPEN && before > 0 && c->write_want == 0 && conn_is_simple(c)) {
+		conn_send_buffer(c);
+		if (buf_length(&c->out) < before)
+			evented_touch(m);
+	}
+	if (!only_reads(m)) {
+		settle_all(m);
+		return;
+	}
+	m->owes_drained = false;
+	conn_take_back(c);
+	conns_shed(conns(m), c);
 }
 
 void

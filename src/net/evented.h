@@ -36,6 +36,9 @@ struct conns {
 	size_t            count;
 	bool              over;     /* the loop is about to go: there are no new ones */
 	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
+	/* The last one that was measured ended at `mark`, in this turn and event of the loop. */
+	int64_t           mark;
+	uint64_t          mark_turn, mark_event;
 	/* `c` may be one that belongs to no server. */
 	void (*stalled)(void *data, struct tend_conn *c, int64_t took);
 	void             *stalled_data;
@@ -149,9 +152,51 @@ struct conns *conns_of(struct tend_loop *loop);
 /* NULL: there have been none. */
 struct conns *conns_find(const struct tend_loop *loop);
 
-/* Gives an idle connection's buffers back, and lends it warm ones. */
-void conns_shed(struct conns *all, struct tend_conn *c);
-void conns_lend(struct conns *all, struct tend_conn *c);
+/* Buffers larger than this are not kept warm. */
+#define CONNS_WARM_MOST 65536
+
+/* Memory of an empty buffer, for one that has none. */
+static inline void
+conns_move(struct buf *from, struct buf *to)
+{
+	to->base = from->base;
+	to->size = from->size;
+	from->base = NULL;
+	from->size = 0;
+}
+
+static inline void
+conns_lend_one(struct buf *spare, struct buf *b)
+{
+	if (b->base == NULL)
+		conns_move(spare, b);
+}
+
+static inline void
+conns_shed_one(struct buf *spare, struct buf *b)
+{
+	if (b->base == NULL || buf_length(b) > 0)
+		return;
+	if (LIKELY(spare->base == NULL && b->size <= CONNS_WARM_MOST))
+		conns_move(b, spare);
+	else
+		buf_done(b);
+}
+
+/* Lends a connection warm buffers, and takes back those that it has no need for. */
+static inline void
+conns_lend(struct conns *all, struct tend_conn *c)
+{
+	conns_lend_one(&all->spare_in, &c->in);
+	conns_lend_one(&all->spare_out, &c->out);
+}
+
+static inline void
+conns_shed(struct conns *all, struct tend_conn *c)
+{
+	conns_shed_one(&all->spare_in, &c->in);
+	conns_shed_one(&all->spare_out, &c->out);
+}
 
 /* The first of those of one mood that are open. tend_conn_next() leads on. NULL: there is none. */
 struct tend_conn *conns_first(struct evented_mood *mood);
@@ -163,8 +208,36 @@ void conns_cut(struct conns *all);
 void conns_attend(struct evented *m);
 
 /* Around whatever may run a handler: who takes longer than `stall` is told of. */
-int64_t conns_clock(const struct conns *all);
-void    conns_took(struct evented *m, int64_t begun);
+COLD void conns_tell_stall(struct evented *m, int64_t took);
+
+static inline int64_t
+conns_clock(const struct conns *all)
+{
+	return all->stall > 0 ? clock_coarse() : 0;
+}
+
+/* The same at the beginning of an event: where the one before has ended this one begins. */
+static inline int64_t
+conns_clock_event(const struct conns *all)
+{
+	const struct tend_loop_stats *stats = &all->loop->stats;
+
+	if (all->mark_event + 1 == stats->events && all->mark_turn == stats->turns)
+		return all->mark;
+	return conns_clock(all);
+}
+
+static inline void
+conns_took(struct conns *all, struct evented *m, int64_t begun)
+{
+	if (all->stall == 0)
+		return;
+	all->mark = clock_coarse();
+	all->mark_turn = all->loop->stats.turns;
+	all->mark_event = all->loop->stats.events;
+	if (UNLIKELY(all->mark - begun >= all->stall))
+		conns_tell_stall(m, all->mark - begun);
+}
 
 /* ---- a connection ---- */
 
@@ -231,9 +304,24 @@ void evented_fiber_event(struct evented *m, unsigned events);
 void evented_fiber_due(struct evented *m);
 void evented_fiber_time(struct evented *m);
 
-/* In evented_input.c. Is it to be read from? */
-bool evented_reads(struct evented *m);
-/* Of input that its hook has not read. */
+/* More output than the mark: who does not read his answers is not asked for more. */
+static inline bool
+evented_is_throttled(const struct evented *m)
+{
+	size_t high = m->c.extras != NULL ? m->c.extras->high : 0;
+
+	return conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
+}
+
+/* Is it to be read from? */
+INLINE bool
+evented_reads(const struct evented *m)
+{
+	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
+	    m->c.input_error == 0 && !evented_is_throttled(m);
+}
+
+/* In evented_input.c. Of input that its hook has not read. */
 bool evented_is_full(const struct evented *m);
 /* There is input, or the end of it. */
 void evented_take_input(struct evented *m);

@@ -10,26 +10,10 @@
 /* So much is kept for a hook that does not read, beyond the longest line. */
 #define UNREAD_MOST 65536
 
-/* More output than the mark: who does not read his answers is not asked for more. */
-static bool
-is_throttled(struct evented *m)
-{
-	size_t high = m->c.extras != NULL ? m->c.extras->high : 0;
-
-	return conn_queued(&m->c) > (high != 0 ? high : EVENTED_HIGH_MARK);
-}
-
 bool
 evented_is_full(const struct evented *m)
 {
 	return buf_length(&m->c.in) >= m->c.mood->limits->max_line + UNREAD_MOST;
-}
-
-HOT bool
-evented_reads(struct evented *m)
-{
-	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
-	    m->c.input_error == 0 && !is_throttled(m);
 }
 
 /*
@@ -81,7 +65,7 @@ is_wanted_again(const struct evented *m, uint32_t before)
 }
 
 /* After the hook: what did it leave, and is there more? */
-HOT static void
+static void
 look_after_input(struct evented *m, uint32_t before)
 {
 	struct tend_conn *c = &m->c;
@@ -96,7 +80,7 @@ look_after_input(struct evented *m, uint32_t before)
 	}
 }
 
-HOT static void
+INLINE void
 call_readable(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
@@ -107,6 +91,10 @@ call_readable(struct evented *m)
 	m->hooks->readable(c);
 	m->inside = false;
 	if (m->phase != EVENTED_OPEN)
+		return;
+	/* Most hooks read until they see that there is no more. */
+	if (c->starved && c->drained && !c->input_ended && c->input_error == 0 &&
+	    c->transport->pending == NULL)
 		return;
 	if (!c->drained && evented_reads(m))
 		take_unread(m);
@@ -152,7 +140,7 @@ evented_try_input(struct evented *m)
 HOT bool
 evented_delivers_again(struct evented *m)
 {
-	return m->again && m->phase == EVENTED_OPEN && !m->paused && !is_throttled(m);
+	return m->again && m->phase == EVENTED_OPEN && !m->paused && !evented_is_throttled(m);
 }
 
 void

@@ -12,7 +12,7 @@
 #include "net/conn.h"
 
 /* What errno means to the connection, which learns what must be awaited first. */
-static int
+COLD static int
 failed(struct tend_conn *c, int code, unsigned events)
 {
 	if (code != EAGAIN && code != EWOULDBLOCK)
@@ -28,8 +28,8 @@ plain_read(struct tend_conn *c, void *into, size_t size)
 
 	do
 		n = recv(conn_fd(c), into, size, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n >= 0 ? n : failed(c, errno, POLLIN);
+	while (UNLIKELY(n < 0 && errno == EINTR));
+	return LIKELY(n >= 0) ? n : failed(c, errno, POLLIN);
 }
 
 static ssize_t
@@ -39,8 +39,8 @@ send_one(struct tend_conn *c, const struct iovec *part)
 
 	do
 		n = send(conn_fd(c), part->iov_base, part->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n >= 0 ? n : failed(c, errno, POLLOUT);
+	while (UNLIKELY(n < 0 && errno == EINTR));
+	return LIKELY(n >= 0) ? n : failed(c, errno, POLLOUT);
 }
 
 HOT ssize_t
@@ -58,8 +58,8 @@ plain_write(struct tend_conn *c, const struct iovec *parts, int count)
 		return send_one(c, parts);
 	do
 		n = sendmsg(conn_fd(c), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n >= 0 ? n : failed(c, errno, POLLOUT);
+	while (UNLIKELY(n < 0 && errno == EINTR));
+	return LIKELY(n >= 0) ? n : failed(c, errno, POLLOUT);
 }
 
 int

@@ -210,7 +210,7 @@ crowd_take(struct crowd *crowd, const struct listener *from, int fd, const struc
 		start_fiber(crowd, m);
 	else
 		start_evented(m);
-	conns_took(m, begun);
+	conns_took(crowd->mood.conns, m, begun);
 }
 
 /* ---- opening ---- */
