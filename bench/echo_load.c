@@ -5,7 +5,7 @@
  * bench/run looks at the server between the steps, so each step waits to be told:
  *
  *	connects, and with --warm-up N sends N messages a connection	prints "ready"
- *	a line on standard input: the window				prints one line of JSON
+ *	a line on standard input: a window				prints one line of JSON
  *	end of file: closes everything and ends
  *
  * Its own cost is kept down as in load.c: one clock reading a batch of events, no epoll_ctl unless a
@@ -465,11 +465,20 @@ push_and_pull(void)
 	report((double)(client_now() - begin) / 1e9, 0);
 }
 
+/* A window, and what it was like. */
+static void
+measure(void)
+{
+	int64_t begin = client_now();
+
+	memset(latencies, 0, sizeof(latencies));
+	exchange((uint64_t)options.messages, options.seconds);
+	report((double)(client_now() - begin) / 1e9, answered);
+}
+
 int
 main(int argc, char **argv)
 {
-	int64_t begin;
-
 	parse(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
@@ -478,15 +487,13 @@ main(int argc, char **argv)
 	exchange((uint64_t)(options.warm_up * options.connections), 3600);
 	if (!wait_for_word("ready"))
 		return EXIT_SUCCESS;
-	memset(latencies, 0, sizeof(latencies));
-	if (options.push > 0) {
+	if (options.push > 0)
 		push_and_pull();
-	} else {
-		begin = client_now();
-		exchange((uint64_t)options.messages, options.seconds);
-		report((double)(client_now() - begin) / 1e9, answered);
-	}
-	while (wait_for_word(NULL))
+	else
+		do
+			measure();
+		while (wait_for_word(NULL));
+	while (options.push > 0 && wait_for_word(NULL))
 		;
 	return errors.count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,4 +1,5 @@
-"""One window of one server, by the kind of its row. Each kind returns a dict of figures."""
+"""A round of the servers of a row, by its kind. A window of a server is a dict of figures."""
+import contextlib
 import json
 import os
 import resource
@@ -7,11 +8,13 @@ import subprocess
 import sys
 import time
 
-from processes import (TICKS, machine_ticks, private_kib, settled, tree_descriptors,
+from processes import (TICKS, clock_of, machine_ticks, private_kib, settled, tree_descriptors,
                        tree_dirty_kib, tree_of, tree_seconds)
 from server import NotBuilt, Trouble, make_ready, pin
 
 ANSWER_PATIENCE = 60    # seconds beyond a window, for a load generator to come to its end
+LEAST_MESSAGES = 10     # of each connection in a window
+WINDOW_PAUSE = 0.002    # seconds for a server to go to sleep after its last answer
 ARRIVAL_PATIENCE = 10   # seconds for a server to accept all that are connected
 
 
@@ -126,19 +129,71 @@ class EchoLoad:
         self.close()
 
 
-def echo_window(options, server):
-    row = server.row
-    # Enough on each connection that all of them have buffers; the rest of the warm-up is shared.
-    warm = max(2 * row.depth, options.warm_messages // row.connections)
-    with EchoLoad(options, server.port, connections=row.connections, size=row.size,
-                  depth=row.depth, warm_up=warm, seconds=options.seconds,
-                  messages=options.messages * row.depth) as load:
-        used = Used(server)
-        seen, load_used = load.go()
+class Side:
+    """One server of an echo row, running, with a load that is connected to it and warm."""
+
+    def __init__(self, options, server):
+        row = server.row
+        self.server, self.load = server, None
+        server.start(options.server_core)
+        # Enough on each connection that all of them have buffers; the rest of the warm-up is shared.
+        self.load = EchoLoad(
+            options, server.port, connections=row.connections, size=row.size, depth=row.depth,
+            warm_up=max(2 * row.depth, options.warm_messages // row.connections),
+            seconds=options.seconds,
+            messages=row.depth * max(options.messages // options.windows,
+                                     LEAST_MESSAGES * row.connections))
+        # Nobody comes or goes from here on.
+        self.pids = list(settled(server.process.pid))
+
+    def clocks(self):
+        return sum(map(clock_of, self.pids)) / 1e9, clock_of(self.load.process.pid) / 1e9
+
+    def window(self):
+        server, load = self.clocks()
+        self.load.say()
+        seen = json.loads(self.load.line())
+        time.sleep(WINDOW_PAUSE)
         if seen['messages'] == 0:
             raise Trouble(f'no message came back ({seen["first_error"]})')
-        seen.update(used.figures(options, seen['messages'], load_used, seen['seconds']))
-    return seen
+        server, load = (after - before for after, before in zip(self.clocks(), (server, load)))
+        seen.update(cpu_seconds=server, cpu_per_million=server / seen['messages'] * 1e6,
+                    per_second=seen['messages'] / seen['seconds'], load_used=load,
+                    load_busy=load / seen['seconds'])
+        return seen
+
+    def close(self):
+        if self.load is not None:
+            self.load.close()
+
+
+def echo_round(options, servers, number):
+    """
+    All servers of an echo row at a time, and short windows of each in turn: what slows the machine
+    for a moment slows neighbours alike. Every other time in reverse order.
+    """
+    with contextlib.ExitStack() as stack:
+        sides = []
+        for server in servers:
+            stack.callback(server.stop)
+            with trouble_of(server, number):
+                side = Side(options, server)
+                stack.callback(side.close)
+                sides.append(side)
+        ticks, began, used = machine_ticks(), time.monotonic(), 0
+        rounds = []
+        for window in range(options.windows):
+            for side in sides if window % 2 else reversed(sides):
+                if side.server.trouble:
+                    continue
+                with trouble_of(side.server, number):
+                    seen = side.window()
+                    note(side.server, dict(round=number, window=window, **seen))
+                    rounds.append(side.server.rounds[-1])
+                    used += seen['cpu_seconds'] + seen['load_used']
+        ticks, took = machine_ticks() - ticks, time.monotonic() - began
+        for seen in rounds:
+            seen['others'] = max(0.0, (ticks / TICKS - used) / took / options.processors)
 
 
 def await_descriptors(master, least):
@@ -206,25 +261,44 @@ def timers_window(options, server):
     return seen
 
 
-WINDOWS = {'accept': accept_window, 'echo': echo_window, 'idle': idle_window,
-           'slow': slow_window, 'timers': timers_window}
+# ---- rounds ----
+
+WINDOWS = {'accept': accept_window, 'idle': idle_window, 'slow': slow_window,
+           'timers': timers_window}
 
 
-def measure(options, server, number):
-    """One round of one server; what goes wrong is kept with it."""
+@contextlib.contextmanager
+def trouble_of(server, number):
+    """What goes wrong inside is kept with the server, which is not measured any more."""
     try:
-        if server.row.kind != 'timers':
-            server.start(options.server_core)
-        seen = WINDOWS[server.row.kind](options, server)
-        server.rounds.append(dict(round=number, **seen))
-        if seen['errors']:
-            print(f'{server.name}: {seen["errors"]} errors in round {number}, the first: '
-                  f'{seen["first_error"]}', file=sys.stderr)
+        yield
     except NotBuilt as e:
         server.skipped = str(e)
     except (Trouble, OSError, ValueError, subprocess.SubprocessError) as e:
         server.trouble = str(e)
         print(f'{server.row.name}: {server.name}: given up in round {number}: {e}',
               file=sys.stderr)
-    finally:
-        server.stop()
+
+
+def note(server, seen):
+    server.rounds.append(seen)
+    if seen['errors']:
+        print(f'{server.name}: {seen["errors"]} errors in round {seen["round"]}, the first: '
+              f'{seen["first_error"]}', file=sys.stderr)
+
+
+def measure(options, servers, number):
+    """One round of the servers of a row."""
+    servers = [s for s in servers if not s.trouble and not s.skipped]
+    if servers and servers[0].row.kind == 'echo':
+        echo_round(options, servers, number)
+        return
+    for server in servers:
+        with trouble_of(server, number):
+            try:
+                if server.row.kind != 'timers':
+                    server.start(options.server_core)
+                note(server, dict(round=number, window=0,
+                                  **WINDOWS[server.row.kind](options, server)))
+            finally:
+                server.stop()

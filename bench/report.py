@@ -44,13 +44,24 @@ def ratios(server, key):
     """Against the bare server's, round by round."""
     if key is None or server.reference is None:
         return []
-    held = {r['round']: r[key] for r in server.reference.rounds}
-    return [r[key] / held[r['round']] for r in server.rounds if held.get(r['round'])]
+    held = {(r['round'], r['window']): r[key] for r in server.reference.rounds}
+    pairs = ((r[key], held.get((r['round'], r['window']))) for r in server.rounds)
+    return [mine / other for mine, other in pairs if other]
+
+
+def certain(values):
+    """Between these two the median lies, with a probability of 95 % or more where there are six values;
+    by the order of the values alone, whatever they are spread like."""
+    ordered = sorted(values)
+    n = len(ordered)
+    beyond = max(0, int((n - 1.96 * n ** 0.5) / 2))
+    return ordered[beyond], ordered[n - 1 - beyond]
 
 
 def summary(server):
     key, before, after = KINDS[server.row.kind]
     against = ratios(server, key)
+    least, most = certain(against) if against else (None, None)
     return {
         'row': server.row.name,
         'kind': server.row.kind,
@@ -62,8 +73,8 @@ def summary(server):
         'medians': {c.key: middle(server, c.key) for c in (*before, *after)},
         'best': min((r[key] for r in server.rounds), default=None) if key else None,
         'ratio_to_bare': statistics.median(against) if against else None,
-        'ratio_min': min(against, default=None),
-        'ratio_max': max(against, default=None),
+        'ratio_least': least,
+        'ratio_most': most,
         'errors': sum(r['errors'] for r in server.rounds),
         'worker_private_kib': middle(server, 'worker_private_kib'),
         'rounds': server.rounds,
@@ -85,7 +96,7 @@ def ratio_cells(s):
         return '-'.rjust(8) + ' ' * RANGE
     if s['server'] == s['reference']:
         return '1.00'.rjust(8) + ' ' * RANGE
-    spread = f'({s["ratio_min"]:.2f} to {s["ratio_max"]:.2f})'
+    spread = f'({s["ratio_least"]:.2f} to {s["ratio_most"]:.2f})'
     return f'{s["ratio_to_bare"]:8.2f} {spread:<{RANGE - 1}}'
 
 
@@ -109,7 +120,7 @@ def head_line(kind):
     key, before, after = KINDS[kind]
     cells = [c.title.rjust(c.width) + (' ' if c.limited else '') for c in before]
     if key:
-        cells.append(f'{"ratio":>8} {"(min to max)":<{RANGE - 1}}')
+        cells.append(f'{"ratio":>8} {"(95 %)":<{RANGE - 1}}')
     return ''.join(cells + [c.title.rjust(c.width) for c in after])
 
 
@@ -139,8 +150,8 @@ def print_environment(env):
              if env['server_core'] is not None else 'nothing pinned')
     print(f'Linux {env["kernel"]}, {env["processors"]} x {env["processor"]}, {where}')
     print(f'{env["rounds"]} rounds; a window is {env["connections"]} short connections '
-          f'({env["concurrency"]} at a time) or {env["messages"]} messages, '
-          f'at most {env["seconds"]:g} s')
+          f'({env["concurrency"]} at a time); {env["windows"]} windows of echo have '
+          f'{env["messages"]} messages; each at most {env["seconds"]:g} s')
     build = env['build']
     if build.get('optimization') == '0' or build.get('b_sanitize', 'none') != 'none' \
             or build.get('b_coverage'):

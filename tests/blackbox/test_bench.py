@@ -185,6 +185,14 @@ def test_what_is_not_an_echo_is_an_error(make, handler, complaint):
     assert (result['errors'], result['first_error']) == (1, complaint)
 
 
+def test_each_line_is_a_window(make):
+    with serving([make('epoll_echo')]) as port:
+        status, lines = echo_load(make, port, '--connections', 2, '--messages', 10,
+                                  given='go\n' * 3)
+    assert status == 0
+    assert [json.loads(line)['messages'] for line in lines[1:]] == [10, 10, 10]
+
+
 def test_time_ends_a_window(make):
     with serving([make('epoll_echo')]) as port:
         status, lines = echo_load(make, port, '--connections', 4, '--messages', 10 ** 9,
@@ -241,5 +249,7 @@ def test_run_makes_a_table_and_skips_what_is_not_built(make, directory):
     measured = {r['row'] + ' ' + r['server']: r for r in results if r['rounds']}
     assert set(measured) == {'accept-multiplex bare epoll_answer', 'echo-64-64 bare epoll_echo',
                              'echo-64-64 bare thread_echo'}
-    assert measured['echo-64-64 bare epoll_echo']['rounds'][0]['messages'] == 200
+    rounds = measured['echo-64-64 bare epoll_echo']['rounds']
+    # --quick has 4 windows, and a window has 10 messages of each connection at least.
+    assert [(r['window'], r['messages']) for r in rounds] == [(i, 640) for i in range(4)]
     assert all(r['errors'] == 0 for r in results)
