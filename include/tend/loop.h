@@ -16,7 +16,8 @@
  *   2. the wait; none when step 1 ran a timer, or when a stop, deferred work or a signal is
  *      already there;
  *   3. signals, by number;
- *   4. descriptors, at most 1024 a turn, in no promised order;
+ *   4. descriptors, in no promised order; at most 128 a turn, with "poll" 1024, so that the other steps
+ *      are not kept waiting. All that are ready have their turn before one has it twice;
  *   5. children that ended;
  *   6. if step 1 had none: timers that came due during the wait. What arrived in time is thus
  *      served before its deadline is looked at;

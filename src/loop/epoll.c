@@ -23,7 +23,7 @@ struct epoll_state {
 	int  fd;
 	bool no_pwait2; /* the kernel lacks epoll_pwait2() */
 	bool strangers; /* events came from sources that should be gone */
-	struct epoll_event *events; /* LOOP_BATCH of them */
+	struct epoll_event *events; /* LOOP_ASKED of them */
 	struct epoll_event few[LOOP_FEW];
 };
 
@@ -36,7 +36,7 @@ open_epoll(struct tend_loop *loop)
 	if (state->fd < 0)
 		return -errno;
 	if (state->events == NULL)
-		state->events = malloc(LOOP_BATCH * sizeof(*state->events));
+		state->events = malloc(LOOP_ASKED * sizeof(*state->events));
 	if (state->events != NULL)
 		return 0;
 	close(state->fd);
@@ -188,8 +188,9 @@ HOT static int
 wait_epoll(struct tend_loop *loop, int64_t ns)
 {
 	struct epoll_state *state = loop->poller_state;
-	struct epoll_event *events = loop->room == LOOP_FEW ? state->few : state->events;
-	int n = wait_for_events(state, events, (int)loop->room, ns), i;
+	bool few = loop->room == LOOP_FEW;
+	struct epoll_event *events = few ? state->few : state->events;
+	int n = wait_for_events(state, events, few ? LOOP_FEW : LOOP_ASKED, ns), i;
 	uint64_t from;
 
 	if (n < 0)

@@ -44,7 +44,7 @@ struct kqueue_state {
 	pid_t          owner; /* in a child, the number may be somebody else's by now */
 	struct known  *known; /* by descriptor */
 	size_t         known_count;
-	struct kevent *events; /* LOOP_BATCH of them */
+	struct kevent *events; /* LOOP_ASKED of them */
 };
 
 static const struct side {
@@ -66,7 +66,7 @@ open_kqueue(struct tend_loop *loop)
 	state->owner = getpid();
 	fcntl(state->fd, F_SETFD, FD_CLOEXEC);
 	if (state->events == NULL)
-		state->events = malloc(LOOP_BATCH * sizeof(*state->events));
+		state->events = malloc(LOOP_ASKED * sizeof(*state->events));
 	if (state->events != NULL)
 		return 0;
 	close(state->fd);
@@ -227,7 +227,8 @@ wait_kqueue(struct tend_loop *loop, int64_t ns)
 	struct kevent *events = state->events;
 	struct timespec ts = { .tv_sec = (time_t)(ns / CLOCK_SECOND),
 		.tv_nsec = (long)(ns % CLOCK_SECOND) };
-	int n = kevent(state->fd, NULL, 0, events, (int)loop->room, ns == CLOCK_NEVER ? NULL : &ts), i;
+	int most = loop->room < LOOP_ASKED ? (int)loop->room : LOOP_ASKED;
+	int n = kevent(state->fd, NULL, 0, events, most, ns == CLOCK_NEVER ? NULL : &ts), i;
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

@@ -95,8 +95,11 @@ struct tend_loop *loop_new_at(void *memory, const char *poller);
 
 /* ---- the parts ---- */
 
-/* Events that one turn delivers at most, and in quiet times. */
+/* Events that one turn delivers at most; that a poller asks the kernel for at a time where it may come
+   back for the others: what they are about is still in the cache when their turn comes; and that are
+   enough in quiet times. */
 #define LOOP_BATCH 1024
+#define LOOP_ASKED 128
 #define LOOP_FEW 16
 /* So many turns with fewer events make a quiet time. */
 #define LOOP_QUIET 8
