@@ -46,23 +46,30 @@ check_bound(struct tend_conn *c)
 	return -ENOBUFS;
 }
 
-/* Puts bytes behind all output there is. */
+/* Somebody else's words must not come between the halves of a piece under way. 0 or -errno. */
+COLD static int
+append_later(struct tend_conn *c, const void *data, size_t size)
+{
+	struct conn_extras *x = conn_extras(c);
+	int r = x != NULL ? buf_append(&x->late, data, size) : -ENOMEM;
+
+	return r < 0 ? r : check_bound(c);
+}
+
+/* Puts bytes behind all output there is. 0 or -errno. */
 INLINE int
 append(struct tend_conn *c, const void *data, size_t size)
 {
 	int r;
 
-	/* Somebody else's words must not come between the halves of the piece under way. */
-	if (c->sending != SENDING_PIECE) {
-		r = buf_reserve(&c->out, size);
-		if (LIKELY(r == 0 && size > 0)) {
-			memcpy(buf_room(&c->out), data, size);
-			buf_added(&c->out, size);
-		}
-		return r;
+	if (c->sending == SENDING_PIECE)
+		return append_later(c, data, size);
+	r = buf_reserve(&c->out, size);
+	if (LIKELY(r == 0 && size > 0)) {
+		memcpy(buf_room(&c->out), data, size);
+		buf_added(&c->out, size);
 	}
-	r = buf_append(&c->extras->late, data, size);
-	return r < 0 ? r : check_bound(c);
+	return r;
 }
 
 /* Takes `sent` bytes off the buffer first, then off the piece. */
@@ -234,35 +241,22 @@ after_sending(struct tend_conn *c, int r, const char *data, size_t size)
 	return r;
 }
 
-/* A piece that goes behind what there is. 0 or -errno. */
-static int
-make_way(struct tend_conn *c, const char *data, size_t *size)
-{
-	int r;
-
-	/* Behind a queue there is no short cut. */
-	if (c->extras != NULL && c->extras->queue != NULL) {
-		r = append(c, data, *size);
-		*size = 0;
-		return r;
-	}
-	/* Room for what `late` is for, before it is too late. */
-	return c->mood->queued != NULL && conn_extras(c) == NULL ? -ENOMEM : 0;
-}
-
 HOT int
 conn_send(struct tend_conn *c, const void *more, size_t size)
 {
 	const char *data = more;
-	int r = 0;
+	int r;
 
 	/* From a marker of the queue: whoever called it goes on sending. */
 	if (c->sending != SENDING_NOT)
 		return size > 0 ? append(c, data, size) : 0;
-	if (size > 0)
-		r = make_way(c, data, &size);
-	if (r < 0)
-		return r;
+	/* Behind a queue there is no short cut. */
+	if (size > 0 && c->extras != NULL && c->extras->queue != NULL) {
+		r = append(c, data, size);
+		if (r < 0)
+			return r;
+		size = 0;
+	}
 	c->sending = size > 0 ? SENDING_PIECE : SENDING_QUEUE;
 	r = send_all(c, &data, &size);
 	c->sending = SENDING_NOT;
@@ -338,6 +332,8 @@ tend_vprintf(struct tend_conn *c, const char *format, va_list args)
 	r = conn_writable(c);
 	if (r < 0)
 		return r;
+	if (c->sending == SENDING_PIECE && conn_extras(c) == NULL)
+		return -ENOMEM;
 	into = c->sending == SENDING_PIECE ? &c->extras->late : &c->out;
 	before = buf_length(into);
 	r = buf_vprintf(into, format, args);
