@@ -9,8 +9,8 @@
 
 #include "server/crew.h"
 
-/* Ends a recv() that waits. None of the names that sig_passthrough knows. */
-#define CREW_SIGNAL SIGRTMAX
+/* Ends a recv() that waits. None of the names that sig_passthrough knows; the last of all is valgrind's. */
+#define CREW_SIGNAL (SIGRTMAX - 1)
 
 struct crew_seat {
 	struct crew *crew;
@@ -18,7 +18,6 @@ struct crew_seat {
 	atomic_bool  receives; /* in recv(), or about to be */
 	bool         exposed;  /* this client's descriptor is known to others */
 	int64_t      patience; /* of a recv() on it, as the kernel was told; CLOCK_NEVER: nothing */
-	int64_t      until;    /* when the next one is to give up */
 	struct seat  seat;
 	struct tracer tracer;
 };
