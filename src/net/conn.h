@@ -49,34 +49,53 @@ typedef int (*conn_wait_fn)(struct tend_conn *c, unsigned events, int64_t deadli
 
 /* The mood of a connection: how its calls wait, made by the server, one for a process or thread. */
 struct conn_mood {
-	conn_wait_fn              wait;
+	/* What each message looks at comes first. Does nobody ever wait? */
+	bool                      never_waits;
 	const struct conn_limits *limits;
-	void                     *server; /* struct tend_server; the layers below it do not look inside */
+	/* May the caller read? NULL: whoever has the connection. */
+	bool (*may_read)(struct tend_conn *c);
+	/* Does anybody want to hear of each read and write now? NULL becomes "never" with the first
+	   connection, so that this is looked at without a question. */
+	const atomic_bool *traced;
+	/* For who looks on from outside: bytes that its connections move. NULL: nobody does. */
+	struct conn_traffic *traffic;
+	/* One connection may move so many bytes before the others get a look; 0: there are none. */
+	int64_t share, left;
+	/* Where many connections share a process: output was queued, and nobody is going to wait for it
+	   to leave. NULL in the blocking mood. */
+	void (*queued)(struct tend_conn *c);
+	/*
+	 * Where a read itself may wait: may the next one of this connection, for so long (a
+	 * duration)? Then `receive` takes the place of the transport's read, and may return
+	 * -ETIMEDOUT or -ECANCELED as well.
+	 */
+	bool    (*may_wait_to_receive)(struct tend_conn *c, int64_t limit);
+	ssize_t (*receive)(struct tend_conn *c, void *into, size_t size);
+	/* A wait of the handler's that is not made through `wait` begins, or is over. May be NULL. */
+	void (*waits)(void *data, bool begins);
+	void *data; /* of `waits`, `cancelled`, `orphaned` and `drain` */
+	conn_wait_fn wait;
+
+	void *server; /* struct tend_server; the layers below it do not look inside */
+	/* Who hears of reads and writes. */
+	struct tracer *tracer;
 
 	/*
-	 * For moods in which many connections share a process; NULL in the blocking one. Output was
-	 * queued, and nobody is going to wait for it to leave...
+	 * For moods in which many connections share a process; NULL in the blocking one. Its handler waits for other descriptors, as poll() does: the count, or -ECANCELED unless it is deaf to
+	 * that...
 	 */
-	void (*queued)(struct tend_conn *c);
-	/* ...its handler waits for other descriptors, as poll() does: the count, or -ECANCELED unless
-	   it is deaf to that... */
 	int (*poll)(struct tend_conn *c, struct pollfd *fds, unsigned count, int64_t until, bool deaf);
 	/* ...a connection out is made by its handler, and forgotten when that returns... */
 	struct tend_conn *(*make)(struct tend_conn *from, int fd);
 	void (*unmake)(struct tend_conn *c);
 	/* ...a time limit has changed... */
 	void (*retimed)(struct tend_conn *c);
-	/* ...nobody ever waits, or is the caller one who may? ... */
-	bool   never_waits;
+	/* ...is the caller one who may wait? ... */
 	bool (*may_wait)(struct tend_conn *c);
-	/* ...or one who may read? NULL: whoever has the connection... */
-	bool (*may_read)(struct tend_conn *c);
 	/* ...closing must not wait: takes conn_close() over, or says false... */
 	bool (*close)(struct tend_conn *c, bool abort);
-	/* ...its transport is another one, which may have to shake hands. NULL: that is waited for... */
+	/* ...and its transport is another one, which may have to shake hands. NULL: that is waited for. */
 	void (*changed)(struct tend_conn *c, bool shakes);
-	/* ...and one connection may move so many bytes before the others get a look. */
-	int64_t share, left;
 
 	/* For the blocking mood. A descriptor that becomes readable when a signal has come; what is
 	   read from it is of no interest... */
@@ -85,23 +104,14 @@ struct conn_mood {
 	bool  interrupt_lasts;
 	/* ...and what is asked then: does the server want its handlers to come to an end? */
 	bool (*cancelled)(void *data);
-	void *data;
 	/* Readable, for ever, once the parent is gone; told once. 0 or -1: there is none. */
 	int   lifeline_fd;
 	void (*orphaned)(void *data);
 
-	/*
-	 * Where a read itself may wait: may the next one of this connection, for so long (a
-	 * duration)? Then `receive` takes the place of the transport's read, and may return
-	 * -ETIMEDOUT or -ECANCELED as well...
-	 */
-	bool    (*may_wait_to_receive)(struct tend_conn *c, int64_t limit);
-	ssize_t (*receive)(struct tend_conn *c, void *into, size_t size);
-	/* ...and the descriptor is about to be known to others, who may not expect that. */
-	void    (*expose)(struct tend_conn *c);
+	/* Where a read itself may wait: the descriptor is about to be known to others, who may not
+	   expect that. */
+	void (*expose)(struct tend_conn *c);
 
-	/* A wait of the handler's that is not made through `wait` begins, or is over. May be NULL. */
-	void (*waits)(void *data, bool begins);
 	/* What is on the descriptor are no more the client's bytes. May be NULL. */
 	void (*wrapped)(struct tend_conn *c);
 	/* The descriptor is about to be closed or, if `lives_on`, to be another's. May be NULL. */
@@ -110,16 +120,9 @@ struct conn_mood {
 	   connection lingers itself. */
 	void (*drain)(void *data, int fd);
 
-	/* Does anybody want to hear of each read and write now? NULL becomes "never" with the first
-	   connection, so that this is looked at without a question... */
-	const atomic_bool *traced;
-	/* ...and who. */
-	struct tracer *tracer;
-
-	/* For who looks on from outside; NULL: nobody does. Bytes that its connections move... */
-	struct conn_traffic *traffic;
-	/* ...and where its one client is shown (struct shown; this layer does not look inside). */
-	void                *shown;
+	/* For who looks on from outside: where its one client is shown (struct shown; this layer does
+	   not look inside). NULL: nobody does. */
+	void *shown;
 };
 
 /* A word has one writer, so that an addition costs what it would cost elsewhere. */

@@ -32,19 +32,9 @@ plain_read(struct tend_conn *c, void *into, size_t size)
 	return LIKELY(n >= 0) ? n : failed(c, errno, POLLIN);
 }
 
-static ssize_t
-send_one(struct tend_conn *c, const struct iovec *part)
-{
-	ssize_t n;
-
-	do
-		n = send(conn_fd(c), part->iov_base, part->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (UNLIKELY(n < 0 && errno == EINTR));
-	return LIKELY(n >= 0) ? n : failed(c, errno, POLLOUT);
-}
-
-HOT ssize_t
-plain_write(struct tend_conn *c, const struct iovec *parts, int count)
+/* A function of its own: threads that sleep in a call find what is on the stack cold. */
+static __attribute__((noinline)) ssize_t
+send_many(struct tend_conn *c, const struct iovec *parts, int count)
 {
 	/* sendmsg() and not writev(): a client that is gone must not cost us a SIGPIPE. */
 	struct msghdr message = {
@@ -53,11 +43,22 @@ plain_write(struct tend_conn *c, const struct iovec *parts, int count)
 	};
 	ssize_t n;
 
-	/* The kernel need not fetch a description of one piece. */
-	if (count == 1)
-		return send_one(c, parts);
 	do
 		n = sendmsg(conn_fd(c), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (UNLIKELY(n < 0 && errno == EINTR));
+	return LIKELY(n >= 0) ? n : failed(c, errno, POLLOUT);
+}
+
+HOT ssize_t
+plain_write(struct tend_conn *c, const struct iovec *parts, int count)
+{
+	ssize_t n;
+
+	/* The kernel need not fetch a description of one piece. */
+	if (count != 1)
+		return send_many(c, parts, count);
+	do
+		n = send(conn_fd(c), parts->iov_base, parts->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (UNLIKELY(n < 0 && errno == EINTR));
 	return LIKELY(n >= 0) ? n : failed(c, errno, POLLOUT);
 }

@@ -59,10 +59,14 @@ wait_watched(struct tend_conn *c, unsigned events, int64_t deadline)
 
 /* ---- reading that waits ---- */
 
+/* No kernel's clock ticks slower. */
+#define TICK_MOST (10 * CLOCK_MILLISECOND)
+
 static void
 tell_kernel(struct crew_seat *s, int64_t patience)
 {
-	int64_t us = patience == CLOCK_NEVER ? 0 : (patience + 999) / 1000;
+	/* It counts in ticks, and the first one is not whole. */
+	int64_t us = patience == CLOCK_NEVER ? 0 : (patience + TICK_MOST) / 1000;
 	struct timeval tv = { .tv_sec = us / 1000000, .tv_usec = us % 1000000 };
 
 	if (setsockopt(s->seat.conn.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0)
@@ -82,8 +86,8 @@ may_wait_to_receive(struct tend_conn *c, int64_t limit)
 	if (c != &s->seat.conn || c->transport->read != plain_read || s->exposed || strange ||
 	    limit < CLOCK_MILLISECOND)
 		return false;
-	s->until = limit == CLOCK_NEVER ? CLOCK_NEVER : clock_after(clock_now(), limit);
-	if (s->until > c->deadline)
+	/* Who has no such time need not look at the clock. */
+	if (c->deadline != CLOCK_NEVER && clock_after(clock_now(), limit) > c->deadline)
 		return false;
 	if (limit != s->patience)
 		tell_kernel(s, limit);
@@ -112,6 +116,7 @@ receive(struct tend_conn *c, void *into, size_t size)
 {
 	struct crew_seat *s = c->mood->data;
 	bool watched = c->mood->waits != NULL;
+	int64_t until = 0;
 	ssize_t n;
 
 	if (watched)
@@ -121,8 +126,10 @@ receive(struct tend_conn *c, void *into, size_t size)
 		waits(s, false);
 	if (n != -EAGAIN && n != -EINTR)
 		return n;
-	/* A signal, which may have been for others, or the kernel's clock ran a little fast. */
-	n = c->mood->wait(c, POLLIN, s->until);
+	/* The time is up; or it was a signal, which may have been for others: then it begins anew. */
+	if (n == -EINTR)
+		until = clock_after(clock_now(), s->patience);
+	n = c->mood->wait(c, POLLIN, until);
 	return n == 0 ? plain_read(c, into, size) : n;
 }
 
