@@ -197,6 +197,14 @@ tend_loop_poller(const struct tend_loop *loop)
 	return loop->poller->name;
 }
 
+HOT int64_t
+loop_read_clock(struct tend_loop *loop)
+{
+	loop->now = loop_clock(loop);
+	loop->now_known = true;
+	return loop->now;
+}
+
 /* How long this turn may wait, when it ran no timer: then its clock is fresh. */
 static int64_t
 wait_limit(struct tend_loop *loop, int64_t limit)

@@ -231,14 +231,13 @@ loop_clock(const struct tend_loop *loop)
 	return loop->clock != NULL ? loop->clock() : clock_now();
 }
 
+/* Reads it for the rest of the turn. */
+int64_t loop_read_clock(struct tend_loop *loop);
+
 static inline int64_t
 loop_now(struct tend_loop *loop)
 {
-	if (!loop->now_known || !loop->turning) {
-		loop->now = loop_clock(loop);
-		loop->now_known = true;
-	}
-	return loop->now;
+	return loop->now_known && loop->turning ? loop->now : loop_read_clock(loop);
 }
 
 static inline bool

@@ -100,6 +100,12 @@ conn_extras(struct tend_conn *c)
 	return c->extras;
 }
 
+bool
+conn_is_past_deadline(const struct tend_conn *c)
+{
+	return clock_now() >= c->deadline;
+}
+
 static int64_t
 or_never(int64_t limit)
 {

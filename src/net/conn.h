@@ -466,11 +466,14 @@ conn_take_back(struct tend_conn *c)
 	}
 }
 
+/* It has a deadline of the whole connection: has that passed? */
+bool conn_is_past_deadline(const struct tend_conn *c);
+
 /* The deadline of the whole connection has passed. */
 static inline bool
 conn_expired(const struct tend_conn *c)
 {
-	return UNLIKELY(c->deadline != CLOCK_NEVER) && clock_now() >= c->deadline;
+	return UNLIKELY(c->deadline != CLOCK_NEVER) && conn_is_past_deadline(c);
 }
 
 /* May the caller wait for the client? */

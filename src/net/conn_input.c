@@ -330,12 +330,27 @@ is_in_packets(const struct tend_conn *c)
 	return (c->transport->traits & TRANSPORT_DATAGRAM) != 0;
 }
 
+/* Nobody waits, and what came is taken and did not fill the buffer: so every hook that reads on comes to
+   its end. */
+INLINE bool
+is_starved(const struct tend_conn *c)
+{
+	return c->drained && c->mood->never_waits && buf_length(&c->in) == c->taken && c->in.end < c->in.size &&
+	    !c->lent_nul && c->open && !c->input_ended && c->input_error == 0 && c->deadline == CLOCK_NEVER;
+}
+
 HOT ssize_t
 tend_take(struct tend_conn *c, char **data, size_t most)
 {
 	size_t was_end = c->in.end, have;
-	int r = readable(c);
+	int r;
 
+	if (is_starved(c)) {
+		conn_take_back(c);
+		c->starved = true;
+		return -EAGAIN;
+	}
+	r = readable(c);
 	if (UNLIKELY(r < 0))
 		return r;
 	conn_take_back(c);

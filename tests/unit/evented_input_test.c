@@ -101,6 +101,35 @@ hook_takes_without_a_copy(void **state)
 	assert_int_equal(scene.reason, 0);
 }
 
+static size_t taken, largest;
+
+static void
+take_all(struct tend_conn *c)
+{
+	char *data;
+
+	while ((result = tend_take(c, &data, 0)) > 0) {
+		taken += (size_t)result;
+		largest = (size_t)result > largest ? (size_t)result : largest;
+	}
+}
+
+/* A hook that reads until there is no more is given larger and larger pieces while they are filled. */
+static void
+hook_takes_more_at_a_time_from_who_sends_much(void **state)
+{
+	static char much[20001];
+	struct meeting *m = *state;
+
+	taken = largest = 0;
+	memset(much, 'x', sizeof(much) - 1);
+	scene.on_readable = take_all;
+	client_says(m, much);
+	TURN_UNTIL(taken == sizeof(much) - 1);
+	assert_int_equal(result, -EAGAIN);
+	assert_true(largest > 4096);
+}
+
 /* The rest of what came at once is delivered without another byte from the client. */
 static void
 hook_that_takes_one_line_gets_the_next_in_the_next_turn(void **state)
@@ -475,6 +504,7 @@ main(void)
 		ON_PLAIN(hook_that_takes_nothing_is_called_once),
 		ON_ALL(hook_that_takes_one_line_gets_the_next_in_the_next_turn),
 		ON_ALL(hook_takes_without_a_copy),
+		ON_PLAIN(hook_takes_more_at_a_time_from_who_sends_much),
 		ON_ALL(hook_that_takes_as_much_as_comes_is_called_again),
 		ON_ALL(part_of_a_line_waits_for_the_rest),
 		ON_ALL(input_that_was_put_back_comes_in_the_next_turn),
