@@ -431,7 +431,7 @@ parse(int argc, char **argv)
 		return;
 	fprintf(stderr, "usage: echo_load --port N [--connections N] [--size BYTES] [--depth N]\n"
 			"           [--warm-up MESSAGES] [--messages N] [--seconds S] [--push MIB]\n"
-			"prints \"ready\"; a line on standard input begins the window, which ends after N\n"
+			"prints \"ready\"; each line on standard input begins a window, which ends after N\n"
 			"messages or S seconds; end of file ends the program. --push sends and does\n"
 			"not read, then reads it all back.\n");
 	exit(EX_USAGE);
@@ -465,20 +465,27 @@ push_and_pull(void)
 	report((double)(client_now() - begin) / 1e9, 0);
 }
 
-/* A window, and what it was like. */
-static void
+/* A window, and what it was like. False: something went wrong. */
+static bool
 measure(void)
 {
+	bool well;
+
 	int64_t begin = client_now();
 
 	memset(latencies, 0, sizeof(latencies));
 	exchange((uint64_t)options.messages, options.seconds);
 	report((double)(client_now() - begin) / 1e9, answered);
+	well = errors.count == 0;
+	errors = (struct client_errors){ 0 };
+	return well;
 }
 
 int
 main(int argc, char **argv)
 {
+	bool well = true;
+
 	parse(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
@@ -487,13 +494,14 @@ main(int argc, char **argv)
 	exchange((uint64_t)(options.warm_up * options.connections), 3600);
 	if (!wait_for_word("ready"))
 		return EXIT_SUCCESS;
-	if (options.push > 0)
-		push_and_pull();
-	else
+	if (options.push == 0) {
 		do
-			measure();
+			well &= measure();
 		while (wait_for_word(NULL));
-	while (options.push > 0 && wait_for_word(NULL))
+		return well ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	push_and_pull();
+	while (wait_for_word(NULL))
 		;
 	return errors.count > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

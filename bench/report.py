@@ -1,5 +1,6 @@
 """From rounds to tables. The columns of each kind of row are data."""
 import dataclasses
+import math
 import re
 import statistics
 
@@ -50,12 +51,17 @@ def ratios(server, key):
 
 
 def certain(values):
-    """Between these two the median lies, with a probability of 95 % or more where there are six values;
-    by the order of the values alone, whatever they are spread like."""
+    """Between these two the median lies, with a probability of 95 % or more where there are six values
+    that have nothing to do with each other; whatever they are spread like."""
     ordered = sorted(values)
-    n = len(ordered)
-    beyond = max(0, int((n - 1.96 * n ** 0.5) / 2))
-    return ordered[beyond], ordered[n - 1 - beyond]
+    n, beyond = len(ordered), 0
+    # That `beyond` or fewer of n lie on one side of the median, of 2 ** n ways.
+    fewer = 1
+    while True:
+        fewer += math.comb(n, beyond + 1)
+        if 2 * fewer > 0.05 * 2 ** n:
+            return ordered[beyond], ordered[n - 1 - beyond]
+        beyond += 1
 
 
 def summary(server):

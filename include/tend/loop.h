@@ -11,8 +11,8 @@
  * One turn, in this order:
  *
  *   1. timers that are due, by their time and then in the order they were started. (Where wait after
- *      wait was for the same timer, the kernel tells when it is due: then the wait is none, and it
- *      runs in step 6);
+ *      wait was for the same timer, the kernel tells when it is due: then the wait is none, and the
+ *      timer runs in step 6.)
  *   2. the wait; none when step 1 ran a timer, or when a stop, deferred work or a signal is
  *      already there;
  *   3. signals, by number;

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/hot.h"
-
 #define BUF_MIN 64
 
 void
@@ -41,19 +39,6 @@ buf_grow(struct buf *b, size_t more)
 	base[used] = '\0';
 	free(b->base);
 	*b = (struct buf){ .base = base, .end = (uint32_t)used, .size = (uint32_t)size };
-	return 0;
-}
-
-HOT int
-buf_append(struct buf *b, const void *data, size_t size)
-{
-	int r = buf_reserve(b, size);
-
-	if (r < 0)
-		return r;
-	if (size > 0)
-		memcpy(buf_room(b), data, size);
-	buf_added(b, size);
 	return 0;
 }
 

@@ -25,7 +25,6 @@ struct buf {
 void buf_done(struct buf *b);
 /* Of buf_reserve(): the room is not there yet. */
 int buf_grow(struct buf *b, size_t more);
-int buf_append(struct buf *b, const void *data, size_t size);
 int buf_append_text(struct buf *b, const char *text);
 int buf_printf(struct buf *b, const char *format, ...) TEND_PRINTF(2, 3);
 int buf_vprintf(struct buf *b, const char *format, va_list args) TEND_PRINTF(2, 0);
@@ -70,6 +69,20 @@ buf_added(struct buf *b, size_t n)
 {
 	b->end += (uint32_t)n;
 	b->base[b->end] = '\0';
+}
+
+/* 0 or -ENOMEM. */
+static inline int
+buf_append(struct buf *b, const void *data, size_t size)
+{
+	int r = buf_reserve(b, size);
+
+	if (r < 0)
+		return r;
+	if (size > 0)
+		memcpy(buf_room(b), data, size);
+	buf_added(b, size);
+	return 0;
 }
 
 static inline void

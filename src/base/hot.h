@@ -10,7 +10,8 @@
 #define HOT __attribute__((hot))
 /* Seldom called, and not to be in the way of what is called all the time. */
 #define COLD __attribute__((cold))
-/* A step of what is called for each message. */
+/* A step of what is called for each message, which the compiler would make a call of where it is written
+   twice. */
 #define INLINE static inline __attribute__((always_inline))
 
 /* What a condition nearly always is: the usual way is laid out without jumps. */

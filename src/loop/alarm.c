@@ -27,7 +27,6 @@ rung(struct tend_watch *w, unsigned events)
 	(void)events;
 	loop->stats.events--;
 	loop->wheel->alarm.at = CLOCK_NEVER;
-	loop->rang = true;
 	/* Only to empty it: how often is of no interest. */
 	(void)!read(w->fd, &times, sizeof(times));
 }
@@ -41,11 +40,13 @@ open_alarm(struct tend_loop *loop)
 	if (fd < 0)
 		return -errno;
 	r = tend_watch_start(loop, w, fd, TEND_READ);
-	if (r < 0)
+	if (r < 0) {
 		close(fd);
-	else
-		watch_hush(w);
-	return r;
+		return r;
+	}
+	watch_hush(w);
+	loop->alarm_fd = fd;
+	return 0;
 }
 
 /* For `at`, or for CLOCK_NEVER. True: so it is. */
@@ -93,6 +94,7 @@ alarm_init(struct tend_loop *loop)
 
 	tend_watch_init(&alarm->watch, rung, loop);
 	alarm->at = alarm->seen = CLOCK_NEVER;
+	loop->alarm_fd = -1;
 }
 
 HOT bool
@@ -122,6 +124,19 @@ alarm_rest(struct tend_loop *loop)
 	set(loop, CLOCK_NEVER);
 }
 
+/* Without it waits have a timeout. */
+void
+alarm_check(struct tend_loop *loop)
+{
+	struct alarm *alarm = &loop->wheel->alarm;
+
+	if (alarm->watch.loop == NULL || loop->slots[alarm->watch.fd].set != 0)
+		return;
+	tend_watch_stop(&alarm->watch);
+	close(loop->alarm_fd);
+	alarm_init(loop);
+}
+
 /* The loop's watches end as a whole: a child may free what is its parent's. */
 void
 alarm_close(struct tend_loop *loop)
@@ -143,7 +158,7 @@ alarm_after_fork(struct tend_loop *loop)
 		return;
 	tend_watch_stop(&alarm->watch);
 	close(fd);
-	alarm->at = alarm->seen = CLOCK_NEVER;
+	alarm_init(loop);
 }
 
 int

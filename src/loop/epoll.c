@@ -181,6 +181,7 @@ rebuild(struct tend_loop *loop)
 			loop->slots[fd].set = 0;
 	}
 	close(old);
+	alarm_check(loop);
 	return 0;
 }
 

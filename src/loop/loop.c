@@ -205,7 +205,7 @@ loop_read_clock(struct tend_loop *loop)
 	return loop->now;
 }
 
-/* How long this turn may wait, when it ran no timer: then its clock is fresh. */
+/* How long this turn may wait, when it ran no timer: then its clock is fresh, if it was read. */
 static int64_t
 wait_limit(struct tend_loop *loop, int64_t limit)
 {
@@ -237,7 +237,15 @@ wait_limit(struct tend_loop *loop, int64_t limit)
 static bool
 look_at_timers(struct tend_loop *loop)
 {
-	return !timers_rest(loop, loop_now(loop)) && timers_collect(loop, loop_now(loop));
+	return loop->wheel->count > 0 && !timers_rest(loop, loop_now(loop)) &&
+	    timers_collect(loop, loop_now(loop));
+}
+
+/* There may be more than what was told of. */
+static inline bool
+is_crowded(const struct tend_loop *loop)
+{
+	return loop->fired_count >= LOOP_ASKED || loop->fired_count == loop->room;
 }
 
 /* What is due. True if there is anything. */
@@ -257,16 +265,13 @@ deliver(struct tend_loop *loop, bool timers_ran)
 	if (loop_signal_seen(loop))
 		loop_signals_collect(loop);
 	loop->hurry = false;
-	if (!timers_ran)
+	if (!timers_ran && (loop->rang || is_crowded(loop)))
+		look_at_timers(loop);
+	else if (!timers_ran)
 		collect_timers(loop);
 	if (signals_are_collected(loop))
 		signals_run(loop);
 	watches_dispatch(loop);
-	if (loop->rang) {
-		loop->rang = false;
-		if (!timers_ran)
-			collect_timers(loop);
-	}
 	if (loop->children_due)
 		child_watches_run(loop);
 	if (!link_is_empty(&loop->wheel->due))
@@ -288,6 +293,7 @@ choose_room(struct tend_loop *loop)
 	loop->fired = few ? loop->few : loop->many;
 	loop->room = few ? LOOP_FEW : LOOP_BATCH;
 	loop->fired_count = loop->fired_at = 0;
+	loop->rang = false;
 }
 
 HOT static int

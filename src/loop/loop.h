@@ -95,11 +95,12 @@ struct tend_loop *loop_new_at(void *memory, const char *poller);
 
 /* ---- the parts ---- */
 
-/* Events that one turn delivers at most; that a poller asks the kernel for at a time where it may come
-   back for the others: what they are about is still in the cache when their turn comes; and that are
-   enough in quiet times. */
+/* Events that one turn delivers at most. */
 #define LOOP_BATCH 1024
+/* Where a poller may come back for the others it asks the kernel for so many: what they are about is
+   still in the cache when their turn comes. */
 #define LOOP_ASKED 128
+/* In quiet times these are enough. */
 #define LOOP_FEW 16
 /* So many turns with fewer events make a quiet time. */
 #define LOOP_QUIET 8
@@ -191,7 +192,6 @@ struct tend_loop {
 	atomic_bool tracing; /* in this turn; connections look at it, too */
 	bool children_due; /* some child may have ended */
 	bool signals_due;  /* some may be collected */
-	bool rang; /* the alarm, in this turn */
 	bool borrowed; /* its memory is the caller's of loop_new_at() */
 
 	struct slot    *slots;
@@ -200,6 +200,8 @@ struct tend_loop {
 	struct tenant  *tenants;
 	struct tenant  *leaving; /* the one that is being freed */
 	size_t          fired_count, fired_at;
+	int             alarm_fd; /* its event is looked for among them; -1: there is none */
+	bool            rang;     /* it is among them */
 
 	struct tend_link   signals; /* all of them, in the order they were started */
 	unsigned           collected[SIGNAL_WORDS];
@@ -271,6 +273,7 @@ loop_fired(struct tend_loop *loop, int fd, uint32_t generation, unsigned events)
 {
 	struct fired *f = &loop->fired[loop->fired_count];
 
+	loop->rang |= fd == loop->alarm_fd;
 	*f = (struct fired){ .fd = fd, .generation = generation, .events = events };
 	return ++loop->fired_count < loop->room;
 }
@@ -307,7 +310,8 @@ void alarm_init(struct tend_loop *loop);
 bool alarm_wakes(struct tend_loop *loop, int64_t at);
 /* It wakes nobody any more. */
 COLD void alarm_rest(struct tend_loop *loop);
-/* As long as it has not rung, nothing is due: nobody need look at the time. */
+/* As long as it has not rung, nothing is due: nobody need look at the time. (But where there is more
+   than a turn delivers, what it rings with may be among the others.) */
 static inline bool
 alarm_stands(const struct tend_loop *loop)
 {
@@ -315,6 +319,8 @@ alarm_stands(const struct tend_loop *loop)
 
 	return w->next_known && w->alarm.at <= w->next && link_is_empty(&w->due);
 }
+/* The poller was built anew, and may have found no room for it. */
+void alarm_check(struct tend_loop *loop);
 void alarm_close(struct tend_loop *loop);
 void alarm_after_fork(struct tend_loop *loop);
 /* Or -1. */

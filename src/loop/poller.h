@@ -23,8 +23,8 @@ struct poller {
 	/* Changes what is known of a descriptor; removing (`want` is 0) may not fail. */
 	int (*watch)(struct tend_loop *loop, int fd, unsigned had, unsigned want);
 	/*
-	 * Waits at most `ns`, CLOCK_NEVER for ever, and calls loop_fired() for what is ready, until
-	 * that is full. 0, also when a signal ended the wait, or -errno.
+	 * Waits at most `ns`, CLOCK_NEVER for ever, and calls loop_fired() for what is ready: for all of
+	 * it, for LOOP_ASKED at least, or until that is full. 0, also when a signal ended the wait, or -errno.
 	 */
 	int (*wait)(struct tend_loop *loop, int64_t ns);
 	/* What a child inherits of the kernel's object, -1 when there is nothing. Changes nothing. */

@@ -143,15 +143,15 @@ static void
 take_marks(struct tend_loop *loop)
 {
 	struct channel *c = &loop->channel;
-	unsigned i;
+	unsigned any = 0, i;
 
 	if (atomic_exchange(&c->woken, false))
 		loop->hurry = true;
 	/* First this: a handler sets it last. */
 	atomic_store(&c->marked, false);
 	for (i = 0; i < SIGNAL_WORDS; i++)
-		loop->collected[i] |= atomic_exchange(&c->pending[i], 0);
-	loop->signals_due = true;
+		any |= loop->collected[i] |= atomic_exchange(&c->pending[i], 0);
+	loop->signals_due = any != 0;
 }
 
 /*
@@ -262,6 +262,7 @@ channel_after_fork(struct tend_loop *loop)
 	out = replace(atomic_load(&c->out), fds[1]);
 	atomic_store(&c->woken, false);
 	atomic_store(&c->marked, false);
+	loop->signals_due = false;
 	for (i = 0; i < SIGNAL_WORDS; i++) {
 		atomic_store(&c->pending[i], 0);
 		loop->collected[i] = 0;

@@ -81,8 +81,9 @@ struct conn_mood {
 	struct tracer *tracer;
 
 	/*
-	 * For moods in which many connections share a process; NULL in the blocking one. Its handler waits for other descriptors, as poll() does: the count, or -ECANCELED unless it is deaf to
-	 * that...
+	 * For moods in which many connections share a process; NULL in the blocking one. The handler
+	 * of a connection waits for other descriptors, as poll() does: the count, or -ECANCELED unless
+	 * it is deaf to that...
 	 */
 	int (*poll)(struct tend_conn *c, struct pollfd *fds, unsigned count, int64_t until, bool deaf);
 	/* ...a connection out is made by its handler, and forgotten when that returns... */

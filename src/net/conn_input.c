@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "net/conn.h"
 
-/* What tend_take() asks the kernel for at most: as much as a warm buffer holds (conns.c). */
+/* What tend_take() asks the kernel for at most: as much as a warm buffer holds (CONNS_WARM_MOST). */
 #define TAKE_MOST 65536
 
 /*

@@ -60,16 +60,8 @@ append_later(struct tend_conn *c, const void *data, size_t size)
 INLINE int
 append(struct tend_conn *c, const void *data, size_t size)
 {
-	int r;
-
-	if (c->sending == SENDING_PIECE)
-		return append_later(c, data, size);
-	r = buf_reserve(&c->out, size);
-	if (LIKELY(r == 0 && size > 0)) {
-		memcpy(buf_room(&c->out), data, size);
-		buf_added(&c->out, size);
-	}
-	return r;
+	return c->sending == SENDING_PIECE ? append_later(c, data, size)
+	                                   : buf_append(&c->out, data, size);
 }
 
 /* Takes `sent` bytes off the buffer first, then off the piece. */

@@ -386,13 +386,14 @@ evented_event(struct tend_watch *w, unsigned events)
 	struct conns *all = conns(m);
 	int64_t begun = conns_clock_event(all);
 
-	if (LIKELY(m->phase == EVENTED_OPEN && events == TEND_READ && can_read(m, events)))
+	/* The usual one: there is input, and no write waits for it. */
+	if (LIKELY(m->phase == EVENTED_OPEN && events == TEND_READ && m->c.write_want == 0 && can_read(m, events)))
 		evented_take_input(m);
 	else
 		happen[m->phase](m, events);
 	if (m->phase < EVENTED_AWAITED)
 		evented_settle(m);
-	conns_took(all, m, begun);
+	conns_took_event(all, m, begun);
 }
 
 /* What its transport waits for is there. */

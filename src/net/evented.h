@@ -36,7 +36,7 @@ struct conns {
 	size_t            count;
 	bool              over;     /* the loop is about to go: there are no new ones */
 	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
-	/* The last one that was measured ended at `mark`, in this turn and event of the loop. */
+	/* The last event of a connection was over at `mark`; it was this one of the loop, in this turn. */
 	int64_t           mark;
 	uint64_t          mark_turn, mark_event;
 	/* `c` may be one that belongs to no server. */
@@ -216,7 +216,19 @@ conns_clock(const struct conns *all)
 	return all->stall > 0 ? clock_coarse() : 0;
 }
 
-/* The same at the beginning of an event: where the one before has ended this one begins. */
+/* When it was over; 0 where nobody wants to know. */
+static inline int64_t
+conns_took(struct conns *all, struct evented *m, int64_t begun)
+{
+	int64_t now = all->stall > 0 ? clock_coarse() : 0;
+
+	if (LIKELY(all->stall == 0 || now - begun < all->stall))
+		return now;
+	conns_tell_stall(m, now - begun);
+	return clock_coarse();
+}
+
+/* The same around an event of the loop: where one was over the next begins, if nothing was between. */
 static inline int64_t
 conns_clock_event(const struct conns *all)
 {
@@ -228,15 +240,11 @@ conns_clock_event(const struct conns *all)
 }
 
 static inline void
-conns_took(struct conns *all, struct evented *m, int64_t begun)
+conns_took_event(struct conns *all, struct evented *m, int64_t begun)
 {
-	if (all->stall == 0)
-		return;
-	all->mark = clock_coarse();
+	all->mark = conns_took(all, m, begun);
 	all->mark_turn = all->loop->stats.turns;
 	all->mark_event = all->loop->stats.events;
-	if (UNLIKELY(all->mark - begun >= all->stall))
-		conns_tell_stall(m, all->mark - begun);
 }
 
 /* ---- a connection ---- */

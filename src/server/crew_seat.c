@@ -126,9 +126,13 @@ receive(struct tend_conn *c, void *into, size_t size)
 		waits(s, false);
 	if (n != -EAGAIN && n != -EINTR)
 		return n;
-	/* The time is up; or it was a signal, which may have been for others: then it begins anew. */
-	if (n == -EINTR)
+	/* The time is up; or it was a signal, which may have been for others: then it begins anew. So it
+	   does where no time was told to the kernel, and somebody has made the descriptor one that does
+	   not wait. */
+	if (n == -EINTR || s->patience == CLOCK_NEVER)
 		until = clock_after(clock_now(), s->patience);
+	if (until > c->deadline)
+		until = c->deadline;
 	n = c->mood->wait(c, POLLIN, until);
 	return n == 0 ? plain_read(c, into, size) : n;
 }

@@ -138,7 +138,6 @@ alarm_wakes_the_loop_once_and_never_early(void **state)
 	close_scene(&s);
 }
 
-/* DS-50 */
 static void
 note_event(struct tend_watch *w, unsigned events)
 {
@@ -169,6 +168,48 @@ timer_that_came_due_between_turns_runs_after_descriptors(void **state)
 	close_scene(&s);
 }
 
+static struct {
+	struct tend_timer timer;
+	int64_t           from; /* it is started by the first event after this */
+	uint64_t          started, ran; /* in these turns */
+} newcomer;
+
+static void
+note_turn(struct tend_timer *t)
+{
+	struct tend_loop *loop = t->data;
+
+	newcomer.ran = loop->stats.turns;
+}
+
+static void
+start_newcomer(struct tend_watch *w, unsigned events)
+{
+	(void)events;
+	if (newcomer.started != 0 || clock_now() < newcomer.from)
+		return;
+	newcomer.started = w->loop->stats.turns;
+	tend_timer_start(w->loop, &newcomer.timer, 0);
+}
+
+/* What is started by a descriptor's callback is for the next turn, though the alarm rings in this one. */
+static void
+timer_of_no_time_waits_for_the_next_turn(void **state)
+{
+	struct scene s;
+
+	open_scene(&s, state, 0.05);
+	newcomer.started = newcomer.ran = 0;
+	newcomer.from = s.timer.at;
+	tend_timer_init(&newcomer.timer, note_turn, s.loop);
+	s.busy.fn = start_newcomer;
+	while (newcomer.ran == 0)
+		turn(&s, 1);
+	assert_int_equal(newcomer.ran, newcomer.started + 1);
+	close_scene(&s);
+}
+
+/* DS-50 */
 static void
 alarm_for_a_timer_that_was_stopped_wakes_nobody(void **state)
 {
@@ -337,6 +378,7 @@ main(void)
 		ON_EACH_POLLER(waits_with_a_limit_do_not_set_it),
 		ON_EACH_POLLER(alarm_wakes_the_loop_once_and_never_early),
 		ON_EACH_POLLER(timer_that_came_due_between_turns_runs_after_descriptors),
+		ON_EACH_POLLER(timer_of_no_time_waits_for_the_next_turn),
 		ON_EACH_POLLER(alarm_for_a_timer_that_was_stopped_wakes_nobody),
 		ON_EACH_POLLER(alarm_rests_when_its_timer_was_the_last),
 		ON_EACH_POLLER(nearer_deadlines_are_met_beside_it),

@@ -184,14 +184,16 @@ text_is_formatted_at_the_end(void **state)
 static void
 too_much_is_refused_and_changes_nothing(void **state)
 {
+	/* Not known to the compiler, which would tell of it. */
+	volatile size_t huge = SIZE_MAX - 2;
 	struct buf b = { 0 };
 
 	(void)state;
 	assert_int_equal(buf_append_text(&b, "kept"), 0);
 	assert_int_equal(buf_reserve(&b, SIZE_MAX), -ENOMEM);
 	assert_int_equal(buf_reserve(&b, SIZE_MAX / 2), -ENOMEM);
-	assert_int_equal(buf_append(&b, "", SIZE_MAX - 2), -ENOMEM);
-	assert_int_equal(buf_prepend(&b, "", SIZE_MAX - 2), -ENOMEM);
+	assert_int_equal(buf_append(&b, "", huge), -ENOMEM);
+	assert_int_equal(buf_prepend(&b, "", huge), -ENOMEM);
 	assert_string_equal(buf_data(&b), "kept");
 	buf_done(&b);
 }

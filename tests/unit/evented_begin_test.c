@@ -469,6 +469,24 @@ one_that_never_writes_keeps_no_processor_busy(void **state)
 	tend_abort(scene.c);
 }
 
+/* As a transport that has to read before it can write, in the midst of a new handshake. */
+static void
+a_write_can_wait_for_input(void **state)
+{
+	struct meeting *m = *state;
+
+	put_on_odd();
+	odd.write = -EAGAIN;
+	odd.want = TEND_READ;
+	tend_printf(scene.c, "answer");
+	TURN_UNTIL(odd.calls > 0);
+	odd.write = 0;
+	turns(3);
+	client_says(m, "x");
+	client_gets(m, "answer", 0);
+	tend_abort(scene.c);
+}
+
 static void
 promised_input_that_never_comes_keeps_no_processor_busy(void **state)
 {
@@ -608,6 +626,7 @@ main(void)
 		BEGIN(a_descriptor_can_be_taken_from_under_a_plain_one_only),
 		BEGIN(one_that_never_reads_keeps_no_processor_busy),
 		BEGIN(one_that_never_writes_keeps_no_processor_busy),
+		BEGIN(a_write_can_wait_for_input),
 		BEGIN(promised_input_that_never_comes_keeps_no_processor_busy),
 		BEGIN(more_than_was_asked_for_ends_it),
 		BEGIN(writing_nothing_ends_it),
