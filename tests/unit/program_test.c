@@ -1,5 +1,6 @@
 /* Any program as the handler: what it is given, what it is spared, and how it ends. */
 #include "conn_fixture.h"
+#include "under_valgrind.h"
 
 #include <sys/stat.h>
 
@@ -405,15 +406,7 @@ the_exit_status_is_delivered(void **state)
 	runs_well(m, RUN(WORD("true")));
 }
 
-/* There vfork() is fork(), so the child cannot tell why it failed but by its status. */
-static bool
-under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload != NULL && strstr(preload, "vgpreload") != NULL;
-}
-
+/* Under valgrind vfork() is fork(), so the child cannot tell why it failed but by its status. */
 static void
 assert_failed(int result, int code)
 {

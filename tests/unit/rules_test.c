@@ -15,6 +15,7 @@
 
 #include "access/rules.h"
 #include "config.h"
+#include "under_valgrind.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -72,9 +73,7 @@ milliseconds(void)
 static double
 slowness(void)
 {
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload != NULL && strstr(preload, "vgpreload") != NULL ? 100 : 1;
+	return under_valgrind() ? 100 : 1;
 }
 
 /* NS-ACC-05, NS-ACC-06, NS-ACC-07, NS-FIX-19 */
