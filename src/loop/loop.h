@@ -194,37 +194,39 @@ struct tend_loop {
 	bool signals_due;  /* some may be collected */
 	bool borrowed; /* its memory is the caller's of loop_new_at() */
 
-	struct slot    *slots;
-	size_t          slot_count;
-	struct profile *profiles; /* as many; NULL before the first profiling */
-	struct tenant  *tenants;
-	struct tenant  *leaving; /* the one that is being freed */
-	size_t          fired_count, fired_at;
-	int             alarm_fd; /* its event is looked for among them; -1: there is none */
-	bool            rang;     /* it is among them */
-
-	struct tend_link   signals; /* all of them, in the order they were started */
-	unsigned           collected[SIGNAL_WORDS];
-	struct channel     channel;
-	struct tend_watch  channel_watch;
-	struct tend_link   signals_now; /* those of the number that is being delivered */
-	struct tend_link   later, later_now;
-	struct tend_link   children[CHILD_BUCKETS];
-	struct tend_signal child_signal;
-
-	struct tend_loop_stats stats;
-	struct tracer          tracer;
-
+	struct slot *slots;
 	/*
 	 * What fired in this turn: `few` in quiet times, else the large array. A parent that forks for
 	 * each event pays for every page that it writes to in between, so the quiet loop writes to one.
 	 */
 	struct fired *fired;
+	size_t        fired_count, fired_at;
 	size_t        room;
 	unsigned      quiet;
-	struct fired  few[LOOP_FEW];
-	struct fired *many; /* LOOP_BATCH of them */
-	struct wheel *wheel;
+	int           alarm_fd; /* its event is looked for among them; -1: there is none */
+	bool          rang;     /* it is among them */
+
+	struct wheel          *wheel;
+	struct tend_link       later;
+	struct channel         channel;
+	struct tracer          tracer;
+	struct tend_loop_stats stats;
+	struct fired           few[LOOP_FEW];
+
+	/* What few turns look at. */
+	struct fired   *many; /* LOOP_BATCH of them */
+	size_t          slot_count;
+	struct profile *profiles; /* as many; NULL before the first profiling */
+	struct tenant  *tenants;
+	struct tenant  *leaving; /* the one that is being freed */
+
+	struct tend_link   signals; /* all of them, in the order they were started */
+	unsigned           collected[SIGNAL_WORDS];
+	struct tend_watch  channel_watch;
+	struct tend_link   signals_now; /* those of the number that is being delivered */
+	struct tend_link   later_now;
+	struct tend_link   children[CHILD_BUCKETS];
+	struct tend_signal child_signal;
 };
 
 static inline int64_t

@@ -27,18 +27,20 @@ struct evented;
 /* The connections of a loop. */
 struct conns {
 	struct tenant     tenant;
+	/* What each message looks at stands together. */
 	struct tend_loop *loop;
-	struct evented   *due, **due_end; /* at the end of the turn */
-	struct tend_later attend;
 	struct buf        spare_in, spare_out; /* warm buffers: idle connections have none */
-	struct drains     drains;
-	struct evented_mood *plain; /* of connections that belong to no server */
-	size_t            count;
-	bool              over;     /* the loop is about to go: there are no new ones */
 	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
 	/* The last event of a connection was over at `mark`; it was this one of the loop, in this turn. */
 	int64_t           mark;
 	uint64_t          mark_turn, mark_event;
+
+	struct evented   *due, **due_end; /* at the end of the turn */
+	struct tend_later attend;
+	struct drains     drains;
+	struct evented_mood *plain; /* of connections that belong to no server */
+	size_t            count;
+	bool              over;     /* the loop is about to go: there are no new ones */
 	/* `c` may be one that belongs to no server. */
 	void (*stalled)(void *data, struct tend_conn *c, int64_t took);
 	void             *stalled_data;
