@@ -18,22 +18,22 @@ WINDOW_PAUSE = 0.002    # seconds for a server to go to sleep after its last ans
 ARRIVAL_PATIENCE = 10   # seconds for a server to accept all that are connected
 
 
-class Used:
-    """Processor time of the server and of the machine since it was made."""
+class Machine:
+    """The processors since it was made."""
 
-    def __init__(self, server):
-        self.master = server.process.pid
-        self.before = tree_seconds(settled(self.master))
+    def __init__(self, options):
+        self.processors = options.processors
         self.ticks, self.began = machine_ticks(), time.monotonic()
 
-    def figures(self, options, operations, load_used, seconds):
-        self.tree = settled(self.master)
-        used = tree_seconds(self.tree) - self.before
+    def others(self, used):
+        """What share of them went to others than those who used so much."""
         ticks, took = machine_ticks() - self.ticks, time.monotonic() - self.began
-        others = (ticks / TICKS - used - load_used) / took / options.processors
-        return {'cpu_seconds': used, 'cpu_per_million': used / operations * 1e6,
-                'per_second': operations / seconds, 'load_busy': load_used / seconds,
-                'others': max(0.0, others)}
+        return max(0.0, (ticks / TICKS - used) / took / self.processors)
+
+
+def figures(used, operations, load_used, seconds):
+    return {'cpu_seconds': used, 'cpu_per_million': used / operations * 1e6,
+            'per_second': operations / seconds, 'load_busy': load_used / seconds}
 
 
 # ---- short connections ----
@@ -58,11 +58,15 @@ def run_load(options, port, connections, seconds):
 
 def accept_window(options, server):
     run_load(options, server.port, options.connections, options.warm_up)
-    used = Used(server)
+    master = server.process.pid
+    before, machine = tree_seconds(settled(master)), Machine(options)
     seen, load_used = run_load(options, server.port, options.connections, options.seconds)
-    seen.update(used.figures(options, seen['connections'], load_used, seen['seconds']))
+    tree = settled(master)
+    used = tree_seconds(tree) - before
+    seen.update(figures(used, seen['connections'], load_used, seen['seconds']),
+                others=machine.others(used + load_used))
     if server.row.name == 'prefork':
-        seen['worker_private_kib'] = idle_worker(server.process.pid, used.tree)
+        seen['worker_private_kib'] = idle_worker(master, tree)
     return seen
 
 
@@ -157,9 +161,7 @@ class Side:
         if seen['messages'] == 0:
             raise Trouble(f'no message came back ({seen["first_error"]})')
         server, load = (after - before for after, before in zip(self.clocks(), (server, load)))
-        seen.update(cpu_seconds=server, cpu_per_million=server / seen['messages'] * 1e6,
-                    per_second=seen['messages'] / seen['seconds'], load_used=load,
-                    load_busy=load / seen['seconds'])
+        seen.update(figures(server, seen['messages'], load, seen['seconds']), load_used=load)
         return seen
 
     def close(self):
@@ -180,8 +182,7 @@ def echo_round(options, servers, number):
                 side = Side(options, server)
                 stack.callback(side.close)
                 sides.append(side)
-        ticks, began, used = machine_ticks(), time.monotonic(), 0
-        rounds = []
+        machine, used, rounds = Machine(options), 0, []
         for window in range(options.windows):
             for side in sides if window % 2 else reversed(sides):
                 if side.server.trouble:
@@ -191,9 +192,9 @@ def echo_round(options, servers, number):
                     note(side.server, dict(round=number, window=window, **seen))
                     rounds.append(side.server.rounds[-1])
                     used += seen['cpu_seconds'] + seen['load_used']
-        ticks, took = machine_ticks() - ticks, time.monotonic() - began
+        others = machine.others(used)
         for seen in rounds:
-            seen['others'] = max(0.0, (ticks / TICKS - used) / took / options.processors)
+            seen['others'] = others
 
 
 def await_descriptors(master, least):

@@ -124,17 +124,22 @@ alarm_rest(struct tend_loop *loop)
 	set(loop, CLOCK_NEVER);
 }
 
-/* Without it waits have a timeout. */
+/* Without it waits have a timeout, until it is wanted again. */
+static void
+give_up(struct tend_loop *loop)
+{
+	int fd = loop->alarm_fd;
+
+	tend_watch_stop(&loop->wheel->alarm.watch);
+	close(fd);
+	alarm_init(loop);
+}
+
 void
 alarm_check(struct tend_loop *loop)
 {
-	struct alarm *alarm = &loop->wheel->alarm;
-
-	if (alarm->watch.loop == NULL || loop->slots[alarm->watch.fd].set != 0)
-		return;
-	tend_watch_stop(&alarm->watch);
-	close(loop->alarm_fd);
-	alarm_init(loop);
+	if (loop->alarm_fd >= 0 && loop->slots[loop->alarm_fd].set == 0)
+		give_up(loop);
 }
 
 /* The loop's watches end as a whole: a child may free what is its parent's. */
@@ -151,14 +156,8 @@ alarm_close(struct tend_loop *loop)
 void
 alarm_after_fork(struct tend_loop *loop)
 {
-	struct alarm *alarm = &loop->wheel->alarm;
-	int fd = alarm->watch.fd;
-
-	if (alarm->watch.loop == NULL)
-		return;
-	tend_watch_stop(&alarm->watch);
-	close(fd);
-	alarm_init(loop);
+	if (loop->alarm_fd >= 0)
+		give_up(loop);
 }
 
 int

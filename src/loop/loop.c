@@ -234,8 +234,9 @@ wait_limit(struct tend_loop *loop, int64_t limit)
 	return limit < next - now ? limit : next - now;
 }
 
+/* What is due. True if there is anything. */
 static bool
-look_at_timers(struct tend_loop *loop)
+collect_timers(struct tend_loop *loop)
 {
 	return loop->wheel->count > 0 && !timers_rest(loop, loop_now(loop)) &&
 	    timers_collect(loop, loop_now(loop));
@@ -248,13 +249,6 @@ is_crowded(const struct tend_loop *loop)
 	return loop->fired_count >= LOOP_ASKED || loop->fired_count == loop->room;
 }
 
-/* What is due. True if there is anything. */
-static inline bool
-collect_timers(struct tend_loop *loop)
-{
-	return loop->wheel->count > 0 && !alarm_stands(loop) && look_at_timers(loop);
-}
-
 /*
  * Steps 3 to 8. Most turns of a busy server have one event and nothing else, and find the processor's
  * caches full of the kernel: what has nothing to do is not called.
@@ -265,9 +259,7 @@ deliver(struct tend_loop *loop, bool timers_ran)
 	if (loop_signal_seen(loop))
 		loop_signals_collect(loop);
 	loop->hurry = false;
-	if (!timers_ran && (loop->rang || is_crowded(loop)))
-		look_at_timers(loop);
-	else if (!timers_ran)
+	if (!timers_ran && (loop->rang || is_crowded(loop) || !alarm_stands(loop)))
 		collect_timers(loop);
 	if (signals_are_collected(loop))
 		signals_run(loop);
@@ -326,7 +318,7 @@ take_turn(struct tend_loop *loop, int64_t limit)
 	loop->now_known = false;
 	look_for_tracer(loop);
 	loop->stats.turns++;
-	timers_ran = collect_timers(loop);
+	timers_ran = !alarm_stands(loop) && collect_timers(loop);
 	if (timers_ran)
 		timers_run(loop);
 	if (!loop->doomed) {

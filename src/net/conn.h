@@ -370,20 +370,6 @@ conn_read_bytes(struct tend_conn *c, void *into, size_t size)
 	return n;
 }
 
-/* Once, to the buffer, which is given room for `size`. Bytes, 0 at the end, -errno. */
-INLINE ssize_t
-conn_read_buffer(struct tend_conn *c, size_t size)
-{
-	ssize_t n;
-
-	if (UNLIKELY(buf_reserve(&c->in, size) < 0))
-		return -ENOMEM;
-	n = conn_read_bytes(c, buf_room(&c->in), buf_room_size(&c->in));
-	if (LIKELY(n > 0))
-		buf_added(&c->in, (size_t)n);
-	return n;
-}
-
 /* Of `size` bytes in these parts: those taken, at least one, -EAGAIN or -errno. */
 INLINE ssize_t
 conn_write_bytes(struct tend_conn *c, const struct iovec *parts, int count, size_t size)
@@ -396,6 +382,8 @@ conn_write_bytes(struct tend_conn *c, const struct iovec *parts, int count, size
 		n = conn_balked(c, n, POLLOUT);
 	else
 		c->balks = 0;
+	if (n > 0 && c->mood->traffic != NULL)
+		conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
 	if (UNLIKELY(conn_is_traced(c)))
 		conn_trace(c, TEND_TRACE_WRITE, n, size);
 	return n;
@@ -410,8 +398,6 @@ conn_write_buffer(struct tend_conn *c)
 
 	if (LIKELY(n > 0))
 		buf_consume(&c->out, (size_t)n);
-	if (n > 0 && c->mood->traffic != NULL)
-		conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
 	return n;
 }
 

@@ -99,19 +99,20 @@ read_patiently(struct tend_conn *c, void *into, size_t size)
 }
 
 /* Once, without waiting unless that was agreed upon, to the caller's memory or, where that is NULL, to the buffer. */
-static ssize_t
+INLINE ssize_t
 read_once(struct tend_conn *c, void *into, size_t size)
 {
+	bool buffered = into == NULL;
 	ssize_t n;
 
-	if (into != NULL)
-		return c->patient ? read_patiently(c, into, size) : conn_read_bytes(c, into, size);
-	if (!c->patient)
-		return conn_read_buffer(c, size);
-	if (buf_reserve(&c->in, size) < 0)
-		return -ENOMEM;
-	n = read_patiently(c, buf_room(&c->in), buf_room_size(&c->in));
-	if (n > 0)
+	if (buffered) {
+		if (UNLIKELY(buf_reserve(&c->in, size) < 0))
+			return -ENOMEM;
+		into = buf_room(&c->in);
+		size = buf_room_size(&c->in);
+	}
+	n = c->patient ? read_patiently(c, into, size) : conn_read_bytes(c, into, size);
+	if (buffered && LIKELY(n > 0))
 		buf_added(&c->in, (size_t)n);
 	return n;
 }
@@ -260,10 +261,7 @@ receive(struct tend_conn *c, void *into, size_t size)
 			return n;
 	}
 	patient = c->patient;
-	if (into == NULL && !patient)
-		n = conn_read_buffer(c, size);
-	else
-		n = read_once(c, into, size);
+	n = read_once(c, into, size);
 	return LIKELY(n > 0) ? got(c, n, size) : receive_later(c, into, size, n, patient);
 }
 

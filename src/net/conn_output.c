@@ -72,8 +72,6 @@ advance(struct tend_conn *c, size_t sent, const char **data, size_t *size)
 	size_t first = sent < buffered ? sent : buffered;
 
 	buf_consume(&c->out, first);
-	if (sent == first)
-		return; /* there may be no piece at all */
 	*data += sent - first;
 	*size -= sent - first;
 }
@@ -87,8 +85,7 @@ send_both(struct tend_conn *c, const char **data, size_t *size)
 		{ .iov_base = (void *)(uintptr_t)*data, .iov_len = *size },
 	};
 	int skip = parts[0].iov_len == 0;
-	int count = (*size > 0 ? 2 : 1) - skip;
-	ssize_t n = conn_write_bytes(c, parts + skip, count, buf_length(&c->out) + *size);
+	ssize_t n = conn_write_bytes(c, parts + skip, 2 - skip, buf_length(&c->out) + *size);
 
 	if (n >= 0)
 		advance(c, (size_t)n, data, size);
@@ -152,17 +149,9 @@ share(struct tend_conn *c, ssize_t sent, int64_t *until)
 static ssize_t
 send_once(struct tend_conn *c, const char **data, size_t *size)
 {
-	ssize_t n;
-
 	if (c->extras != NULL && c->extras->queue != NULL)
-		n = conn_queue_send(c);
-	else if (*size > 0)
-		n = send_both(c, data, size);
-	else
-		return conn_write_buffer(c);
-	if (n > 0 && c->mood->traffic != NULL)
-		conn_traffic_add(&c->mood->traffic->sent, (size_t)n);
-	return n;
+		return conn_queue_send(c);
+	return *size > 0 ? send_both(c, data, size) : conn_write_buffer(c);
 }
 
 /* The first call to the transport came to `n`: the others, and the waits between them. */
