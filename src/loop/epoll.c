@@ -19,6 +19,9 @@
 #define EPOLLEXCLUSIVE 0
 #endif
 
+/* What a read that comes short may not have come to. */
+#define BEHIND_INPUT (EPOLLRDHUP | EPOLLPRI)
+
 struct epoll_state {
 	int  fd;
 	bool no_pwait2; /* the kernel lacks epoll_pwait2() */
@@ -69,6 +72,8 @@ flags_of(unsigned want)
 		flags |= EPOLLEXCLUSIVE;
 	if ((want & POLLER_MUTE) != 0)
 		flags |= EPOLLET;
+	if ((want & WATCH_EDGE) != 0)
+		flags |= EPOLLET | BEHIND_INPUT;
 	return flags;
 }
 
@@ -150,6 +155,8 @@ events_of(uint32_t flags)
 		return TEND_READ;
 	if ((flags & EPOLLIN) != 0)
 		events |= TEND_READ;
+	if ((flags & BEHIND_INPUT) != 0)
+		events |= WATCH_MORE;
 	if ((flags & EPOLLOUT) != 0)
 		events |= TEND_WRITE;
 	if ((flags & EPOLLERR) != 0)
@@ -229,6 +236,7 @@ descriptor_of(const struct tend_loop *loop)
 const struct poller poller_epoll = {
 	.name = "epoll",
 	.forgets_closed = true,
+	.tells_edges = true,
 	.size = sizeof(struct epoll_state),
 	.open = open_epoll,
 	.close = close_epoll,

@@ -50,6 +50,21 @@ int watch_hold(struct tend_loop *loop, struct tend_watch *w, int fd);
  */
 void watch_drop(struct tend_watch *w);
 
+/*
+ * tend_watch_change() for who reads, and looks himself whether he has read all: he is told of input
+ * once, when it comes (edge triggered), which spares the kernel a second look at each. Where the poller
+ * has no such thing this is dropped silently; `wanted` says which it is.
+ *
+ * A read that comes short has then taken all there is, and what comes later is news; unless WATCH_MORE was
+ * told as well. Who does not read what he was told of has to remember it, or to change the watch and
+ * change it back: what is there then is news again.
+ */
+enum {
+	WATCH_EDGE = 128, /* asked for, beside TEND_READ alone */
+	WATCH_MORE = 128, /* delivered: the end of input, or urgent data, at which reads stop, lies behind it */
+};
+int watch_change(struct tend_watch *w, unsigned events);
+
 /* Is this descriptor watched? */
 bool watch_is_on(const struct tend_loop *loop, int fd);
 

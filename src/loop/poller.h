@@ -7,7 +7,7 @@
 
 #include <tend/loop.h>
 
-/* Beside TEND_READ, TEND_WRITE and TEND_EXCLUSIVE in the masks of a poller. */
+/* Beside TEND_READ, TEND_WRITE, TEND_EXCLUSIVE and WATCH_EDGE in the masks of a poller. */
 enum {
 	POLLER_ON = 32,   /* the poller knows the descriptor; without it all else is 0 */
 	POLLER_MUTE = 64, /* error and hang-up were told: report changes only, or nothing */
@@ -17,6 +17,8 @@ struct poller {
 	const char *name;
 	/* A descriptor that is closed is forgotten by itself, unless somebody else has it open. */
 	bool        forgets_closed;
+	/* It can tell of news alone: WATCH_EDGE. */
+	bool        tells_edges;
 	size_t      size; /* of its own state, zeroed before open() */
 	int (*open)(struct tend_loop *loop);
 	void (*close)(struct tend_loop *loop);

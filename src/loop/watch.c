@@ -140,14 +140,15 @@ watch_find(const struct tend_loop *loop, tend_watch_fn fn, int *fd)
 }
 
 HOT int
-tend_watch_change(struct tend_watch *w, unsigned events)
+watch_change(struct tend_watch *w, unsigned events)
 {
 	struct slot *slot;
 	int r;
 
 	if (w->loop == NULL)
 		return -EINVAL;
-	events &= ASKED | TEND_EXCLUSIVE;
+	if (!w->loop->poller->tells_edges)
+		events &= ~(unsigned)WATCH_EDGE;
 	slot = &w->loop->slots[w->fd];
 	if (events == w->wanted && slot->set != 0)
 		return 0;
@@ -158,6 +159,12 @@ tend_watch_change(struct tend_watch *w, unsigned events)
 	slot->untraced |= w->loop->tracer.inside;
 	w->wanted = events;
 	return 0;
+}
+
+int
+tend_watch_change(struct tend_watch *w, unsigned events)
+{
+	return watch_change(w, events & (ASKED | TEND_EXCLUSIVE));
 }
 
 /* The slot is free; an event that was on its way finds nobody. */
@@ -281,7 +288,7 @@ static void
 trace_event(struct tend_loop *loop, const struct tend_watch *w, const struct fired *f, unsigned events)
 {
 	const struct tend_trace t = {
-		.kind = TEND_TRACE_EVENT, .fd = f->fd, .events = events, .object = w,
+		.kind = TEND_TRACE_EVENT, .fd = f->fd, .events = events & (ASKED | UNASKED), .object = w,
 	};
 
 	if (w != &loop->channel_watch && !loop->slots[f->fd].untraced)

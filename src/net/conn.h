@@ -181,6 +181,12 @@ struct conn_extras {
 	int64_t again_at; /* CONN_LATER: when its transport is to be asked again */
 };
 
+/*
+ * MORE_MAYBE: the last read took all that it asked for, or there has been none since there was news.
+ * MORE_SURELY: a read that comes short is not the last one; there is more until one brings nothing.
+ */
+enum { MORE_MAYBE = 1, MORE_SURELY = 2 };
+
 /* What conn_send() is doing: nothing, sending the queue, or sending the caller's own piece. */
 enum conn_sending { SENDING_NOT, SENDING_QUEUE, SENDING_PIECE };
 
@@ -209,6 +215,8 @@ struct tend_conn {
 	bool    drained;    /* the last read emptied the kernel's buffer: wait before the next */
 	bool    patient;    /* the next read waits by itself: the mood's `receive` */
 	bool    reading;    /* a call waits for input: what it has searched must stay */
+	/* What the kernel may hold beside what was read: MORE_MAYBE, MORE_SURELY. For who is not told of it again. */
+	uint8_t more;
 	/* What the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
 	uint8_t want;
 	uint8_t read_want;  /* ...of a read... */

@@ -181,6 +181,7 @@ got(struct tend_conn *c, ssize_t n, size_t size)
 	if (c->mood->traffic != NULL)
 		conn_traffic_add(&c->mood->traffic->received, (size_t)n);
 	c->received += (uint32_t)n;
+	c->more = (uint8_t)((c->more & MORE_SURELY) | ((size_t)n >= size ? MORE_MAYBE : 0));
 	c->drained = has_drained(c, (size_t)n, size);
 	return n;
 }
@@ -192,6 +193,7 @@ got_nothing(struct tend_conn *c, ssize_t n, bool patient)
 	if (patient && is_end_of_wait(c, n))
 		return tell_end(c, n);
 	c->read_want = POLLIN;
+	c->more = 0;
 	if (n == -EAGAIN) {
 		c->drained = true;
 		c->read_want = c->want;

@@ -7,6 +7,7 @@
 #include "net/evented.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,10 +212,33 @@ wanted(struct evented *m)
 	return events;
 }
 
+/*
+ * TCP alone, with nothing over it: on a unix socket a read stops at what came with a descriptor, in SCTP at
+ * the end of a message.
+ * Nobody is asked before the first wait, which many connections never come to.
+ */
+static bool
+edges_are_enough(struct evented *m)
+{
+	int protocol = 0;
+	socklen_t size = sizeof(protocol);
+
+	if (m->edges == EDGES_UNKNOWN)
+		m->edges = getsockopt(m->c.fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+		                   protocol == IPPROTO_TCP
+		               ? EDGES_ENOUGH
+		               : EDGES_NOT;
+	return m->edges == EDGES_ENOUGH && m->c.transport == m->c.listener->transport;
+}
+
 HOT int
 evented_interest(struct evented *m)
 {
-	return tend_watch_change(&m->watch, wanted(m));
+	unsigned events = wanted(m);
+
+	if (events == TEND_READ && m->phase == EVENTED_OPEN && edges_are_enough(m))
+		events |= WATCH_EDGE;
+	return watch_change(&m->watch, events);
 }
 
 /* ---- output ---- */
@@ -337,6 +361,8 @@ happen_to_open(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
 
+	if ((events & WATCH_MORE) != 0)
+		c->more = MORE_MAYBE | MORE_SURELY;
 	if (can_read(m, events))
 		evented_take_input(m);
 	if (m->phase == EVENTED_OPEN && (events & (evented_bits(c->write_want) | TEND_WRITE)) != 0) {
@@ -386,6 +412,7 @@ evented_event(struct tend_watch *w, unsigned events)
 	struct conns *all = conns(m);
 	int64_t begun = conns_clock_event(all);
 
+	m->c.more |= (events & TEND_READ) != 0 ? MORE_MAYBE : 0;
 	/* The usual one: there is input, and no write waits for it. */
 	if (LIKELY(m->phase == EVENTED_OPEN && events == TEND_READ && m->c.write_want == 0 && can_read(m, events)))
 		evented_take_input(m);
@@ -461,8 +488,8 @@ settle_open(struct evented *m)
 INLINE bool
 only_reads(struct evented *m)
 {
-	return m->phase == EVENTED_OPEN && m->watch.wanted == TEND_READ && m->armed && !m->app_write &&
-	    !m->paused && !m->full && !m->again && conn_is_calm(&m->c) &&
+	return m->phase == EVENTED_OPEN && (m->watch.wanted & ~(unsigned)WATCH_EDGE) == TEND_READ && m->armed && !m->app_write &&
+	    !m->paused && !m->full && !m->again && m->c.more == 0 && conn_is_calm(&m->c) &&
 	    (!m->owes_drained || m->hooks->drained == NULL);
 }
 

@@ -75,6 +75,9 @@ enum evented_phase {
 	EVENTED_DEAD,
 };
 
+/* Does a read that comes short take all there is, so that it is enough to be told of news? */
+enum evented_edges { EDGES_UNKNOWN, EDGES_ENOUGH, EDGES_NOT };
+
 /* In the order of use, as struct tend_conn: the timer is touched when it is set and when it fires. */
 struct evented {
 	struct tend_watch watch;
@@ -98,6 +101,7 @@ struct evented {
 	bool    shakes;     /* its new transport has to begin its handshake */
 	bool    suspended;  /* fiber */
 	bool    in_vain;    /* fiber: awaited, and never had a handler */
+	uint8_t edges;      /* enum evented_edges */
 	uint8_t waiting;    /* fiber: for TEND_READ, TEND_WRITE */
 	int     result;     /* fiber: of the wait. Evented: why it ended */
 	int     place;      /* the descriptor that it had, for the way to the next */
@@ -329,6 +333,13 @@ evented_reads(const struct evented *m)
 {
 	return m->phase == EVENTED_OPEN && !m->paused && !m->full && !m->c.input_ended &&
 	    m->c.input_error == 0 && !evented_is_throttled(m);
+}
+
+/* The kernel may hold input of which no event will tell: it was told of. */
+static inline bool
+evented_has_untold(const struct evented *m)
+{
+	return m->c.more != 0 && (m->watch.wanted & WATCH_EDGE) != 0 && evented_reads(m);
 }
 
 /* In evented_input.c. Of input that its hook has not read. */

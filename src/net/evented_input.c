@@ -140,7 +140,21 @@ evented_try_input(struct evented *m)
 HOT bool
 evented_delivers_again(struct evented *m)
 {
-	return m->again && m->phase == EVENTED_OPEN && !m->paused && !evented_is_throttled(m);
+	return evented_has_untold(m) ||
+	    (m->again && m->phase == EVENTED_OPEN && !m->paused && !evented_is_throttled(m));
+}
+
+/* True: there was some. */
+static bool
+take_untold(struct evented *m)
+{
+	if (!evented_has_untold(m))
+		return false;
+	m->full = evented_is_full(m);
+	if (m->full || !evented_try_input(m))
+		return false;
+	evented_touch(m);
+	return true;
 }
 
 void
@@ -149,6 +163,8 @@ evented_deliver_again(struct evented *m)
 	struct tend_conn *c = &m->c;
 
 	if (!evented_delivers_again(m))
+		return;
+	if (take_untold(m) || !m->again)
 		return;
 	m->again = false;
 	if (conn_pending(c) > 0)

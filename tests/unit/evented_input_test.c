@@ -1,6 +1,8 @@
 /* Input of an evented connection: who is called how often, what is left lying, how it ends. */
 #include "evented_fixture.h"
 
+#include <sys/ioctl.h>
+
 /* MX-26, DS-57 */
 static void
 hook_hears_what_the_client_says(void **state)
@@ -357,6 +359,29 @@ unread_input_is_bounded(void **state)
 	assert_true(tend_conn_buffered(scene.c) < most);
 }
 
+/* The same when all of it was in the kernel at once, so that there is no more news. */
+static void
+unread_input_that_came_at_once_is_bounded(void **state)
+{
+	struct meeting *m = *state;
+	static const char bytes[10000];
+	int room = 1 << 20, there = 0, sent = 0;
+	size_t most;
+
+	m->limits.max_line = 100;
+	most = 2 * (m->limits.max_line + 65536);
+	setsockopt(scene.c->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	turn();
+	scene.on_readable = take_nothing;
+	fcntl(m->client, F_SETFL, O_NONBLOCK);
+	while (there == sent && sent < 500000 && send(m->client, bytes, sizeof(bytes), MSG_NOSIGNAL) == sizeof(bytes)) {
+		sent += (int)sizeof(bytes);
+		assert_int_equal(ioctl(scene.c->fd, FIONREAD, &there), 0);
+	}
+	turns(1000);
+	assert_true(tend_conn_buffered(scene.c) <= most);
+}
+
 static void
 take_the_rest(struct tend_conn *c)
 {
@@ -495,6 +520,129 @@ reset_is_told_as_a_failure(void **state)
 	assert_int_equal(scene.error, -ECONNRESET);
 }
 
+/* ---- told once (WATCH_EDGE): nothing is left lying of which nobody will be told ---- */
+
+static bool
+is_told_once(void)
+{
+	return (scene.m->watch.wanted & WATCH_EDGE) != 0;
+}
+
+/* Where the poller can, and a read that comes short has taken all. */
+static void
+only_tcp_is_told_once(void **state)
+{
+	bool can = strcmp(tend_loop_poller(scene.loop), "epoll") == 0;
+
+	(void)state;
+	turn();
+	assert_int_equal(scene.m->watch.wanted & TEND_READ, TEND_READ);
+	assert_int_equal(is_told_once(), can && meeting.real == &transport_tcp);
+}
+
+/* The news of the bytes is that of the end as well. */
+static void
+end_that_comes_with_the_last_bytes_is_heard(void **state)
+{
+	struct meeting *m = *state;
+
+	turn();
+	forget_trace();
+	client_says(m, "last words");
+	client_finishes(m);
+	TURN_UNTIL(scene.closed == 1);
+	assert_string_equal(scene.heard, "last words");
+	assert_non_null(strstr(scene.trace, "ended closed"));
+}
+
+static void
+listen_in_bits(struct tend_conn *c)
+{
+	ssize_t n = tend_read(c, scene.heard + scene.heard_size, 7);
+
+	if (n > 0)
+		scene.heard_size += (size_t)n;
+}
+
+/* More than any read takes; and the end behind it. */
+static void
+end_behind_much_input_is_heard(void **state)
+{
+	static char bytes[50000];
+	struct meeting *m = *state;
+
+	turn();
+	memset(bytes, 'x', sizeof(bytes));
+	scene.on_readable = listen_in_bits;
+	assert_int_equal(client_send(m, bytes, sizeof(bytes)), 0);
+	client_finishes(m);
+	TURN_UNTIL(scene.closed == 1);
+	assert_int_equal(scene.heard_size, sizeof(bytes));
+	assert_memory_equal(scene.heard, bytes, sizeof(bytes));
+}
+
+/* A read stops at urgent data: what lies behind it is heard without another byte. */
+static void
+input_behind_urgent_data_is_heard(void **state)
+{
+	struct meeting *m = *state;
+
+	turn();
+	client_says(m, "before ");
+	assert_int_equal(send(m->client, "!", 1, MSG_OOB), 1);
+	client_says(m, "behind");
+	TURN_UNTIL(scene.heard_size >= strlen("before behind"));
+	assert_string_equal(scene.heard, "before behind");
+	client_says(m, ", later");
+	TURN_UNTIL(scene.heard_size >= strlen("before behind, later"));
+	client_finishes(m);
+	TURN_UNTIL(scene.closed == 1);
+}
+
+/* Its queue was above the mark when the news came, and below it when the turn was over. */
+static void
+input_told_of_while_it_was_throttled_is_heard(void **state)
+{
+	static const char answer[100];
+	struct meeting *m = *state;
+
+	turn();
+	tend_conn_set_marks(scene.c, 10, 0);
+	assert_int_equal(tend_write(scene.c, answer, sizeof(answer)), sizeof(answer));
+	assert_int_equal(tend_conn_queued(scene.c), sizeof(answer));
+	client_says(m, "x");
+	turn();
+	assert_int_equal(tend_conn_queued(scene.c), 0);
+	TURN_UNTIL(scene.heard_size == 1);
+}
+
+static void
+pause_and_write(struct tend_conn *c)
+{
+	tend_conn_watch(c, TEND_READ, false);
+	tend_write(c, "x", 1);
+	scene.on_readable = listen_to;
+}
+
+static void
+read_on(struct tend_conn *c)
+{
+	tend_conn_watch(c, TEND_READ, true);
+}
+
+/* It pauses in one hook, and is over it in the next, within one event. */
+static void
+input_of_a_short_pause_is_heard(void **state)
+{
+	struct meeting *m = *state;
+
+	turn();
+	scene.on_readable = pause_and_write;
+	scene.on_drained = read_on;
+	client_says(m, "hello");
+	TURN_UNTIL(scene.heard_size == 5);
+}
+
 int
 main(void)
 {
@@ -513,12 +661,19 @@ main(void)
 		ON_ALL(paused_input_waits_and_comes_without_a_new_byte),
 		ON_ALL(pause_in_the_hook_holds_what_was_read),
 		ON_PLAIN(unread_input_is_bounded),
+		ON_PLAIN(unread_input_that_came_at_once_is_bounded),
 		ON_ALL(rest_of_the_input_is_there_once_more_at_the_end),
 		ON_ALL(hooks_may_be_changed_inside_a_hook),
 		ON_ALL(input_put_back_for_other_hooks_reaches_them),
 		ON_ALL(half_closed_connection_still_hears),
 		ON_TCP(reset_reaches_one_who_pauses),
 		ON_TCP(reset_is_told_as_a_failure),
+		ON_ALL(only_tcp_is_told_once),
+		ON_ALL(end_that_comes_with_the_last_bytes_is_heard),
+		ON_ALL(end_behind_much_input_is_heard),
+		ON_TCP(input_behind_urgent_data_is_heard),
+		ON_PLAIN(input_told_of_while_it_was_throttled_is_heard),
+		ON_ALL(input_of_a_short_pause_is_heard),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

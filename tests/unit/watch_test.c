@@ -580,6 +580,53 @@ muted_descriptor_is_heard_again(void **state)
 	rmdir(directory);
 }
 
+/* WATCH_EDGE, for who reads: told of news alone, and of what a short read would not come to. */
+static void
+watch_that_asks_for_news_is_told_once(void **state)
+{
+	struct tend_loop *loop = *state;
+	struct seen s;
+	int fds[2];
+
+	tcp_pair(fds);
+	watch(loop, &s, fds[0], TEND_READ);
+	assert_int_equal(watch_change(&s.watch, TEND_READ | WATCH_EDGE), 0);
+	if (strcmp(tend_loop_poller(loop), "epoll") != 0) {
+		assert_int_equal(s.watch.wanted, TEND_READ);
+		tend_watch_stop(&s.watch);
+		close_pair(fds);
+		return;
+	}
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(tend_loop_turn(loop, 10), 0);
+	turns(loop, 3);
+	assert_int_equal(s.calls, 1);
+	assert_int_equal(s.events, TEND_READ);
+	/* What lies there is told of again with each news... */
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(tend_loop_turn(loop, 10), 0);
+	turns(loop, 3);
+	assert_int_equal(s.calls, 2);
+	/* ...and after a change. */
+	assert_int_equal(watch_change(&s.watch, 0), 0);
+	turns(loop, 3);
+	assert_int_equal(watch_change(&s.watch, TEND_READ | WATCH_EDGE), 0);
+	turns(loop, 3);
+	assert_int_equal(s.calls, 3);
+	assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+	assert_int_equal(tend_loop_turn(loop, 10), 0);
+	turns(loop, 3);
+	assert_int_equal(s.calls, 4);
+	assert_int_equal(s.events, TEND_READ | WATCH_MORE);
+	/* In the end as any other. */
+	assert_int_equal(tend_watch_change(&s.watch, TEND_READ), 0);
+	turns(loop, 3);
+	assert_int_equal(s.calls, 7);
+	assert_int_equal(s.events, TEND_READ);
+	tend_watch_stop(&s.watch);
+	close_pair(fds);
+}
+
 static void
 start_in_callback(struct tend_watch *w, unsigned events)
 {
@@ -739,6 +786,7 @@ main(void)
 		ON_EACH_POLLER(what_nobody_asks_for_does_not_spin),
 		ON_EACH_POLLER(ignored_hangup_is_told_once_and_does_not_spin),
 		ON_EACH_POLLER(muted_descriptor_is_heard_again),
+		ON_EACH_POLLER(watch_that_asks_for_news_is_told_once),
 		ON_EACH_POLLER(watch_started_in_a_callback_is_served_in_the_next_turn),
 		ON_EACH_POLLER(descriptor_closed_behind_the_loop_does_not_spin),
 		ON_EACH_POLLER(source_without_a_watch_does_not_spin),
