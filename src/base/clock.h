@@ -33,6 +33,18 @@ clock_coarse(void)
 	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
 }
 
+/* By so much clock_coarse() is behind at most. */
+static inline int64_t
+clock_grain(void)
+{
+	struct timespec ts = { 0 };
+
+#ifdef CLOCK_MONOTONIC_COARSE
+	clock_getres(CLOCK_MONOTONIC_COARSE, &ts);
+#endif
+	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec;
+}
+
 /* Seconds as nanoseconds; what is too large, not a number or negative saturates. */
 static inline int64_t
 clock_from_seconds(double seconds)

@@ -195,51 +195,57 @@ enum conn_sending { SENDING_NOT, SENDING_QUEUE, SENDING_PIECE };
  * together at the front: among thousands of connections each line of the cache counts.
  */
 struct tend_conn {
-	int                     fd; /* -1: closed */
-	bool                    open;
-	bool                    input_ended;  /* the client has finished sending */
-	bool                    output_ended; /* we have */
-	bool                    ending;       /* we have once the queue is empty */
-	const struct tend_transport *transport;
-	struct conn_mood       *mood;
-	struct buf              in;  /* received, not yet read by the handler */
-	struct buf              out; /* written by the handler, not yet sent */
-	struct conn_extras     *extras;
-	uint32_t                taken; /* of `in`: lent to the handler by getline, consumed by the next call */
-	int16_t                 broken; /* the error that ended output, 0: none */
-	int16_t                 input_error;
-	uint32_t                received; /* bytes there ever were, modulo 2^32: to see that some were consumed */
-
-	/* Four that a read looks at together: none of them is the usual case. */
-	bool    lent_nul;   /* lent text ends with a NUL that stands over a byte: `lent` */
-	bool    drained;    /* the last read emptied the kernel's buffer: wait before the next */
-	bool    patient;    /* the next read waits by itself: the mood's `receive` */
-	bool    reading;    /* a call waits for input: what it has searched must stay */
+	int     fd; /* -1: closed */
+	bool    open;
+	bool    heard;   /* the first byte has come */
+	bool    drained; /* the last read emptied the kernel's buffer: wait before the next */
 	/* What the kernel may hold beside what was read: MORE_MAYBE, MORE_SURELY. For who is not told of it again. */
 	uint8_t more;
-	/* What the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
-	uint8_t want;
-	uint8_t read_want;  /* ...of a read... */
-	uint8_t write_want; /* ...and of a write that is waiting; 0: not asked for */
-	uint8_t sending;    /* enum conn_sending */
-	uint8_t balks;      /* of its transport, one after the other */
+	/* All that makes a connection a special case: nothing of this in the usual one, and so it is looked
+	   at together, by conn_is_ordinary(). */
+	union {
+		struct {
+			bool    input_ended;  /* the client has finished sending */
+			bool    output_ended; /* we have */
+			bool    ending;       /* we have once the queue is empty */
+			bool    closing;      /* as soon as the sending that is under way is over */
+			bool    lent_nul;     /* lent text ends with a NUL that stands over a byte: `lent` */
+			bool    patient;      /* the next read waits by itself: the mood's `receive` */
+			bool    reading;      /* a call waits for input: what it has searched must stay */
+			uint8_t sending;      /* enum conn_sending */
+			int16_t broken;       /* the error that ended output, 0: none */
+			int16_t input_error;
+			uint8_t balks;        /* of its transport, one after the other */
+			/* What the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
+			uint8_t want;
+			uint8_t read_want;    /* ...of a read; 0 is POLLIN... */
+			uint8_t write_want;   /* ...and of a write that is waiting; 0: not asked for */
+		};
+		uint64_t special[2];
+	};
+	const struct tend_transport *transport;
+	struct conn_mood   *mood;
+	struct buf          in; /* received, not yet read by the handler */
+	uint32_t            taken; /* of `in`: lent to the handler by getline, consumed by the next call */
+	uint32_t            received; /* bytes there ever were, modulo 2^32: to see that some were consumed */
+	int64_t             deadline; /* CLOCK_NEVER: none */
+	struct buf          out; /* written by the handler, not yet sent */
+	struct conn_extras *extras;
+
+	bool    starved;    /* a call of the handler found no (more) input */
 	char    lent;
-	bool    heard;      /* the first byte has come */
 	bool    unread;     /* input was refused or left lying: linger before closing */
 	bool    final_told; /* that no more input will be waited for */
 	bool    in_pieces;  /* a call gathers input until it has a line */
 	bool    in_stream;  /* stdio_out is writing to us */
-	bool    starved;    /* a call of the handler found no (more) input */
 	bool    timed_out;  /* a wait met its deadline */
-	bool    closing;    /* as soon as the sending that is under way is over */
 	bool    unknown;    /* it may still be denied: others do not see it */
 	uint8_t refusal;    /* enum tend_refusal */
 	bool    untraced;   /* the trace itself is written to it */
 
 	uint32_t place; /* among all clients of the server, for limits; 0: none */
 
-	int64_t idle;     /* how long a call may wait; CLOCK_NEVER: for ever */
-	int64_t deadline; /* CLOCK_NEVER: none */
+	int64_t idle; /* how long a call may wait; CLOCK_NEVER: for ever */
 
 	/* What few messages touch. */
 	int64_t                pieces_until; /* when a line must be complete; 0: it has not waited yet */
@@ -311,6 +317,13 @@ static inline void
 conn_want(struct tend_conn *c, unsigned events)
 {
 	c->want = (uint8_t)events;
+}
+
+/* Open in both directions, and nothing is under way: neither a call nor a wait, nor an error. */
+static inline bool
+conn_is_ordinary(const struct tend_conn *c)
+{
+	return (c->special[0] | c->special[1]) == 0 && c->open;
 }
 
 static inline size_t
@@ -509,13 +522,18 @@ conn_send_buffer(struct tend_conn *c)
 	return 0;
 }
 
-/* Both directions are open, no output is waiting, and reads wait for input. */
+/* What a read has to wait for. */
+static inline unsigned
+conn_read_want(const struct tend_conn *c)
+{
+	return c->read_want != 0 ? c->read_want : POLLIN;
+}
+
+/* No output is waiting, and the next read waits for input. */
 static inline bool
 conn_is_calm(const struct tend_conn *c)
 {
-	return !c->input_ended && !c->output_ended && !c->ending && c->broken == 0 && c->input_error == 0 &&
-	    (c->want & ~POLLIN) == 0 && (c->read_want & ~POLLIN) == 0 && c->write_want == 0 &&
-	    buf_length(&c->out) == 0 && conn_is_simple(c);
+	return conn_is_ordinary(c) && buf_length(&c->out) == 0 && conn_is_simple(c);
 }
 
 /* Bytes that do not stand in `out`; there are extras. In conn_queue.c. */

@@ -83,7 +83,7 @@ wait_for_input(struct tend_conn *c)
 		c->patient = true;
 		return 0;
 	}
-	return conn_wait(c, c->read_want != 0 ? c->read_want : POLLIN, limit);
+	return conn_wait(c, conn_read_want(c), limit);
 }
 
 static ssize_t
@@ -172,16 +172,22 @@ await_input(struct tend_conn *c)
 	return r == -EAGAIN ? r : tell_end(c, r);
 }
 
-/* A read of at most `size` bytes has brought `n`. */
-INLINE ssize_t
-got(struct tend_conn *c, ssize_t n, size_t size)
+INLINE void
+count(struct tend_conn *c, ssize_t n, size_t size)
 {
-	c->read_want = POLLIN;
 	c->heard = true;
 	if (c->mood->traffic != NULL)
 		conn_traffic_add(&c->mood->traffic->received, (size_t)n);
 	c->received += (uint32_t)n;
 	c->more = (uint8_t)((c->more & MORE_SURELY) | ((size_t)n >= size ? MORE_MAYBE : 0));
+}
+
+/* A read of at most `size` bytes has brought `n`. */
+INLINE ssize_t
+got(struct tend_conn *c, ssize_t n, size_t size)
+{
+	count(c, n, size);
+	c->read_want = 0;
 	c->drained = has_drained(c, (size_t)n, size);
 	return n;
 }
@@ -192,11 +198,12 @@ got_nothing(struct tend_conn *c, ssize_t n, bool patient)
 {
 	if (patient && is_end_of_wait(c, n))
 		return tell_end(c, n);
-	c->read_want = POLLIN;
+	c->read_want = 0;
 	c->more = 0;
 	if (n == -EAGAIN) {
 		c->drained = true;
-		c->read_want = c->want;
+		if (c->want != POLLIN)
+			c->read_want = c->want;
 		return n;
 	}
 	if (n == 0)
@@ -330,27 +337,12 @@ is_in_packets(const struct tend_conn *c)
 	return (c->transport->traits & TRANSPORT_DATAGRAM) != 0;
 }
 
-/* Nobody waits, and what came is taken and did not fill the buffer: so every hook that reads on comes to
-   its end. */
-INLINE bool
-is_starved(const struct tend_conn *c)
-{
-	return c->drained && c->mood->never_waits && buf_length(&c->in) == c->taken && c->in.end < c->in.size &&
-	    !c->lent_nul && c->open && !c->input_ended && c->input_error == 0 && c->deadline == CLOCK_NEVER;
-}
-
-HOT ssize_t
-tend_take(struct tend_conn *c, char **data, size_t most)
+ASIDE static ssize_t
+take(struct tend_conn *c, char **data, size_t most)
 {
 	size_t was_end = c->in.end, have;
-	int r;
+	int r = readable(c);
 
-	if (is_starved(c)) {
-		conn_take_back(c);
-		c->starved = true;
-		return -EAGAIN;
-	}
-	r = readable(c);
 	if (UNLIKELY(r < 0))
 		return r;
 	conn_take_back(c);
@@ -371,6 +363,60 @@ tend_take(struct tend_conn *c, char **data, size_t most)
 		have = most;
 	*data = lend(c, have, have);
 	return (ssize_t)have;
+}
+
+/* The read of take_at_once() has brought nothing, or what makes no sense. */
+COLD static ssize_t
+took_nothing(struct tend_conn *c, ssize_t n)
+{
+	if (n != 0)
+		n = conn_balked(c, n, POLLIN);
+	return receive_later(c, NULL, c->in.size, n, false);
+}
+
+/* What take() comes to for an empty buffer. */
+INLINE ssize_t
+take_at_once(struct tend_conn *c, char **data)
+{
+	size_t size = c->in.size;
+	ssize_t n = c->transport->read(c, c->in.base, size);
+
+	if (UNLIKELY(n <= 0 || (size_t)n > size))
+		return took_nothing(c, n);
+	buf_added(&c->in, (size_t)n);
+	count(c, n, size);
+	c->drained = true; /* one read, and the others get a look */
+	c->taken = (uint32_t)n;
+	*data = c->in.base;
+	return n;
+}
+
+/* The buffer is there and empty, and its memory is what take() would ask for. */
+INLINE bool
+is_room_to_take(const struct tend_conn *c, size_t most)
+{
+	return c->in.end == 0 && c->in.size >= CONN_INPUT_CHUNK && c->in.size <= TAKE_MOST &&
+	    (most == 0 || most >= c->in.size) && !is_in_packets(c);
+}
+
+/*
+ * Where nobody waits, a hook takes what has come, and then once more, to see that there is nothing. Both
+ * are written out for a connection with nothing special to it.
+ */
+HOT ssize_t
+tend_take(struct tend_conn *c, char **data, size_t most)
+{
+	if (LIKELY(conn_is_ordinary(c) && c->mood->never_waits && c->deadline == CLOCK_NEVER && !conn_is_traced(c))) {
+		if (!c->drained && is_room_to_take(c, most))
+			return take_at_once(c, data);
+		/* If it filled the buffer, that is to grow. */
+		if (c->drained && buf_length(&c->in) == c->taken && c->in.end < c->in.size) {
+			conn_take_back(c);
+			c->starved = true;
+			return -EAGAIN;
+		}
+	}
+	return take(c, data, most);
 }
 
 /* A single byte, the end of a line, is what nearly everybody looks for. */

@@ -255,11 +255,17 @@ conn_send_on(struct tend_conn *c, ssize_t n)
 	return after_sending(c, r, data, size);
 }
 
-/*
- * Sends what does not fit into the buffer. A client that takes all we have never lets us wait, so
- * here the handler is told that its time has passed; a last word may still be written.
- */
+/* A client that takes all we have never lets us wait, so here the handler is told that its time has passed. */
 static int
+in_time(const struct tend_conn *c, int r)
+{
+	if (r == -EAGAIN)
+		return 0;
+	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
+}
+
+/* Sends what does not fit into the buffer. After its time a last word may still be written. */
+ASIDE static int
 send_full(struct tend_conn *c, const void *more, size_t size)
 {
 	int r;
@@ -269,10 +275,7 @@ send_full(struct tend_conn *c, const void *more, size_t size)
 		r = size > 0 ? append(c, more, size) : 0;
 		return r < 0 ? r : check_bound(c);
 	}
-	r = conn_send(c, more, size);
-	if (r == -EAGAIN)
-		return 0;
-	return r == 0 && conn_expired(c) ? -ETIMEDOUT : r;
+	return in_time(c, conn_send(c, more, size));
 }
 
 static void
@@ -282,8 +285,38 @@ tell_queued(struct tend_conn *c)
 		c->mood->queued(c);
 }
 
-HOT ssize_t
-tend_write(struct tend_conn *c, const void *data, size_t size)
+/* Of a piece, whose first write came to `n`. */
+ASIDE static int
+send_piece_on(struct tend_conn *c, ssize_t n, const char *data, size_t size)
+{
+	int r;
+
+	c->sending = SENDING_PIECE;
+	if (n > 0)
+		advance(c, (size_t)n, &data, &size);
+	r = send_rest(c, n, &data, &size);
+	c->sending = SENDING_NOT;
+	return after_sending(c, r, data, size);
+}
+
+/* As send_full(), of an ordinary connection whose queue is empty. */
+INLINE int
+send_piece(struct tend_conn *c, const void *data, size_t size)
+{
+	struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+	ssize_t n;
+	int r = 0;
+
+	c->sending = SENDING_PIECE;
+	n = conn_write_bytes(c, &part, 1, size);
+	c->sending = SENDING_NOT;
+	if (UNLIKELY(n != (ssize_t)size || !conn_is_ordinary(c) || c->extras != NULL))
+		r = send_piece_on(c, n, data, size);
+	return in_time(c, r);
+}
+
+ASIDE static ssize_t
+write_any(struct tend_conn *c, const void *data, size_t size)
 {
 	int r;
 
@@ -297,6 +330,25 @@ tend_write(struct tend_conn *c, const void *data, size_t size)
 	else
 		r = send_full(c, data, size);
 	if (r < 0)
+		return r;
+	tell_queued(c);
+	return (ssize_t)size;
+}
+
+/* Written out for a connection with nothing special to it. */
+HOT ssize_t
+tend_write(struct tend_conn *c, const void *data, size_t size)
+{
+	size_t before = buf_length(&c->out);
+	int r;
+
+	if (UNLIKELY(!conn_is_ordinary(c) || c->extras != NULL || conn_is_traced(c)))
+		return write_any(c, data, size);
+	if (before + size < OUTPUT_BUFFER)
+		r = buf_append(&c->out, data, size);
+	else
+		r = before == 0 ? send_piece(c, data, size) : send_full(c, data, size);
+	if (UNLIKELY(r < 0))
 		return r;
 	tell_queued(c);
 	return (ssize_t)size;

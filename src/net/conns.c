@@ -26,6 +26,16 @@ const struct listener socket_listener = {
 /* ---- who holds up the others ---- */
 
 void
+conns_watch_stalls(struct conns *all, int64_t longest,
+	void (*stalled)(void *data, struct tend_conn *c, int64_t took), void *data)
+{
+	all->stall = longest;
+	all->grain = longest > 0 ? clock_grain() : 0;
+	all->stalled = stalled;
+	all->stalled_data = data;
+}
+
+void
 conns_tell_stall(struct evented *m, int64_t took)
 {
 	struct conns *all = evented_mood_of(&m->c)->conns;

@@ -156,7 +156,7 @@ silent_until(const struct evented *m)
 
 	if (!c->heard && first > 0 && first < limit && m->phase == EVENTED_OPEN)
 		limit = first;
-	return limit == CLOCK_NEVER ? CLOCK_NEVER : clock_after(m->active_at, limit);
+	return limit == CLOCK_NEVER ? CLOCK_NEVER : clock_after(m->active_at + conns(m)->grain, limit);
 }
 
 /* When its transport is to be asked again, which wanted some time to pass. */
@@ -206,7 +206,7 @@ wanted(struct evented *m)
 	if (m->phase == EVENTED_SHAKING)
 		return evented_bits(c->want);
 	if (evented_reads(m))
-		events |= evented_bits(c->read_want != 0 ? c->read_want : POLLIN);
+		events |= evented_bits(conn_read_want(c));
 	if (m->app_write && m->phase == EVENTED_OPEN)
 		events |= TEND_WRITE;
 	return events;
@@ -353,7 +353,7 @@ can_read(struct evented *m, unsigned events)
 {
 	struct tend_conn *c = &m->c;
 
-	return (events & evented_bits(c->read_want != 0 ? c->read_want : POLLIN)) != 0 && evented_reads(m);
+	return (events & evented_bits(conn_read_want(c))) != 0 && evented_reads(m);
 }
 
 static void
@@ -405,20 +405,59 @@ static void (*const happen[])(struct evented *m, unsigned events) = {
 	[EVENTED_DEAD] = happen_to_held,
 };
 
+/* It goes on reading as before: what the hooks of most messages leave behind. */
+INLINE bool
+only_reads(const struct evented *m)
+{
+	return evented_is_calm(m) && (m->watch.wanted & ~(unsigned)WATCH_EDGE) == TEND_READ && m->c.more == 0 &&
+	    (!m->owes_drained || m->hooks->drained == NULL);
+}
+
+/*
+ * The usual event, and what comes of it when the hook has taken all there was and its answer has left. False:
+ * there is more to be done.
+ */
+INLINE bool
+hear(struct conns *all, struct evented *m, int64_t now)
+{
+	struct tend_conn *c = &m->c;
+	uint32_t before = evented_consumed(c), received = c->received;
+
+	c->drained = c->starved = false;
+	conns_lend(all, c);
+	m->inside = true;
+	m->hooks->readable(c);
+	m->inside = false;
+	if (c->received != received)
+		m->active_at = now;
+	if (buf_length(&c->out) > 0 && conn_is_ordinary(c) && m->phase == EVENTED_OPEN && conn_is_simple(c)) {
+		m->active_at = now;
+		conn_send_buffer(c);
+	}
+	if (UNLIKELY(!only_reads(m) || buf_length(&c->in) > c->taken || c->transport->pending != NULL)) {
+		evented_has_heard(m, before);
+		return false;
+	}
+	m->owes_drained = false;
+	conn_take_back(c);
+	conns_shed(all, c);
+	return true;
+}
+
 HOT void
 evented_event(struct tend_watch *w, unsigned events)
 {
-	struct evented *m = w->data;
+	struct evented *m = LINK_OWNER(w, struct evented, watch);
 	struct conns *all = conns(m);
 	int64_t begun = conns_clock_event(all);
+	bool settled = false;
 
 	m->c.more |= (events & TEND_READ) != 0 ? MORE_MAYBE : 0;
-	/* The usual one: there is input, and no write waits for it. */
-	if (LIKELY(m->phase == EVENTED_OPEN && events == TEND_READ && m->c.write_want == 0 && can_read(m, events)))
-		evented_take_input(m);
+	if (LIKELY(events == TEND_READ && evented_is_calm(m)))
+		settled = hear(all, m, all->stall > 0 ? begun : loop_now(all->loop));
 	else
 		happen[m->phase](m, events);
-	if (m->phase < EVENTED_AWAITED)
+	if (!settled && m->phase < EVENTED_AWAITED)
 		evented_settle(m);
 	conns_took_event(all, m, begun);
 }
@@ -431,7 +470,7 @@ ask_again(struct evented *m)
 	unsigned events = 0;
 
 	if ((c->read_want & CONN_LATER) != 0) {
-		c->read_want = POLLIN;
+		c->read_want = 0;
 		events |= TEND_READ;
 	}
 	if ((c->write_want & CONN_LATER) != 0) {
@@ -482,15 +521,6 @@ settle_open(struct evented *m)
 	/* What the hook wrote leaves next turn: nobody else waits for one that never ends. */
 	if (is_alive(m) && conn_unsent(c) > 0 && c->write_want == 0)
 		conns_attend(m);
-}
-
-/* It reads, and there is nothing more to it: what the hooks of most messages leave behind. */
-INLINE bool
-only_reads(struct evented *m)
-{
-	return m->phase == EVENTED_OPEN && (m->watch.wanted & ~(unsigned)WATCH_EDGE) == TEND_READ && m->armed && !m->app_write &&
-	    !m->paused && !m->full && !m->again && m->c.more == 0 && conn_is_calm(&m->c) &&
-	    (!m->owes_drained || m->hooks->drained == NULL);
 }
 
 static void

@@ -31,6 +31,7 @@ struct conns {
 	struct tend_loop *loop;
 	struct buf        spare_in, spare_out; /* warm buffers: idle connections have none */
 	int64_t           stall;    /* a hook that takes longer is told of; 0: never */
+	int64_t           grain;    /* so much may pass before the clock shows it that is read for that */
 	/* The last event of a connection was over at `mark`; it was this one of the loop, in this turn. */
 	int64_t           mark;
 	uint64_t          mark_turn, mark_event;
@@ -82,22 +83,28 @@ enum evented_edges { EDGES_UNKNOWN, EDGES_ENOUGH, EDGES_NOT };
 struct evented {
 	struct tend_watch watch;
 
-	uint8_t phase; /* enum evented_phase */
+	/* How it stands: looked at together, by evented_is_calm(). */
+	union {
+		struct {
+			uint8_t phase;     /* enum evented_phase */
+			bool    armed;     /* the timer stands no later than it has to */
+			bool    app_write; /* tend_conn_watch(TEND_WRITE) */
+			bool    paused;    /* tend_conn_watch(TEND_READ) off */
+			bool    full;      /* of unread input: not read from before some is consumed */
+			bool    again;     /* input is here already, where no event will tell of it */
+			bool    failing;   /* `failed` was told */
+			bool    kicked;    /* fiber: somebody else closed it */
+		};
+		uint64_t state;
+	};
 	bool    is_due;
 	bool    is_outgoing; /* made by tend_connect() in a fiber */
 	bool    forgotten;   /* its end is told to nobody */
-	bool    app_write;  /* tend_conn_watch(TEND_WRITE) */
-	bool    paused;     /* tend_conn_watch(TEND_READ) off */
-	bool    full;       /* of unread input: not read from before some is consumed */
-	bool    again;      /* input is here already, where no event will tell of it */
 	bool    owes_drained; /* something was written since `drained` was called */
 	bool    ended;      /* end of input was told */
 	bool    keep_open;
-	bool    failing;    /* `failed` was told */
 	bool    finished;   /* `finishing` was told */
 	bool    inside;     /* one of its hooks is running */
-	bool    armed;      /* the timer stands no later than it has to */
-	bool    kicked;     /* fiber: somebody else closed it */
 	bool    shakes;     /* its new transport has to begin its handshake */
 	bool    suspended;  /* fiber */
 	bool    in_vain;    /* fiber: awaited, and never had a handler */
@@ -108,7 +115,7 @@ struct evented {
 	union {
 		struct {
 			const struct tend_conn_hooks *hooks;
-			int64_t active_at; /* when something last moved */
+			int64_t active_at; /* when something last moved; `grain` later at most */
 		};
 		struct {
 			struct fiber   *fiber;
@@ -212,6 +219,10 @@ void conns_cut(struct conns *all);
 
 /* At the end of the turn something is to be done for it. */
 void conns_attend(struct evented *m);
+
+/* Whoever holds up the others for longer than `longest` (0: never) is told of. */
+void conns_watch_stalls(struct conns *all, int64_t longest,
+	void (*stalled)(void *data, struct tend_conn *c, int64_t took), void *data);
 
 /* Around whatever may run a handler: who takes longer than `stall` is told of. */
 COLD void conns_tell_stall(struct evented *m, int64_t took);
@@ -335,6 +346,15 @@ evented_reads(const struct evented *m)
 	    m->c.input_error == 0 && !evented_is_throttled(m);
 }
 
+/* It is open and read from, and there is nothing more to it. */
+INLINE bool
+evented_is_calm(const struct evented *m)
+{
+	const struct evented calm = { .phase = EVENTED_OPEN, .armed = true };
+
+	return m->state == calm.state && conn_is_calm(&m->c);
+}
+
 /* The kernel may hold input of which no event will tell: it was told of. */
 static inline bool
 evented_has_untold(const struct evented *m)
@@ -342,10 +362,19 @@ evented_has_untold(const struct evented *m)
 	return m->c.more != 0 && (m->watch.wanted & WATCH_EDGE) != 0 && evented_reads(m);
 }
 
+/* How far the handler has come in the stream of its input. */
+static inline uint32_t
+evented_consumed(const struct tend_conn *c)
+{
+	return c->received - ((uint32_t)buf_length(&c->in) - c->taken);
+}
+
 /* In evented_input.c. Of input that its hook has not read. */
 bool evented_is_full(const struct evented *m);
 /* There is input, or the end of it. */
 void evented_take_input(struct evented *m);
+/* Its hook has run for input, and had consumed() so much before: what did it leave? */
+void evented_has_heard(struct evented *m, uint32_t before);
 /* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
 bool evented_try_input(struct evented *m);
 /* Input that is here already, and of which no event will tell; and its delivery. */

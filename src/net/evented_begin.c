@@ -142,7 +142,6 @@ evented_changed(struct tend_conn *c, bool shakes)
 	/* Nothing is read or written meanwhile, nor the rest of what is being sent. */
 	c->write_want = POLLOUT;
 	c->drained = true;
-	c->mood->left = 0;
 	if (m->phase == EVENTED_OPEN)
 		shake_again(m);
 }

@@ -44,13 +44,6 @@ end_of_input(struct evented *m)
 		tend_close(&m->c);
 }
 
-/* How far the handler has come in the stream of its input. */
-static uint32_t
-consumed(const struct tend_conn *c)
-{
-	return c->received - (uint32_t)tend_conn_buffered(c);
-}
-
 /*
  * The hook left input lying. It is called again, in the next turn and without a wait, when it came
  * on and stopped without having asked for all; not when it has seen -EAGAIN and so waits for more,
@@ -61,7 +54,7 @@ is_wanted_again(const struct evented *m, uint32_t before)
 {
 	const struct tend_conn *c = &m->c;
 
-	return tend_conn_buffered(c) > 0 && consumed(c) != before && !c->starved;
+	return tend_conn_buffered(c) > 0 && evented_consumed(c) != before && !c->starved;
 }
 
 /* After the hook: what did it leave, and is there more? */
@@ -80,16 +73,11 @@ look_after_input(struct evented *m, uint32_t before)
 	}
 }
 
-INLINE void
-call_readable(struct evented *m)
+void
+evented_has_heard(struct evented *m, uint32_t before)
 {
 	struct tend_conn *c = &m->c;
-	uint32_t before = consumed(c);
 
-	m->again = c->starved = false;
-	m->inside = true;
-	m->hooks->readable(c);
-	m->inside = false;
 	if (m->phase != EVENTED_OPEN)
 		return;
 	/* Most hooks read until they see that there is no more. */
@@ -102,15 +90,27 @@ call_readable(struct evented *m)
 		look_after_input(m, before);
 }
 
+static void
+call_readable(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	uint32_t before = evented_consumed(c);
+
+	m->again = c->starved = false;
+	m->inside = true;
+	m->hooks->readable(c);
+	m->inside = false;
+	evented_has_heard(m, before);
+}
+
 /* There is input, or the end of it; the hook reads. */
-HOT void
+void
 evented_take_input(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
 	uint32_t before = c->received;
 
-	c->drained = false;
-	c->mood->left = 1; /* one read: the loop tells of more */
+	c->drained = false; /* for one read: the loop tells of more */
 	conns_lend(evented_mood_of(&m->c)->conns, c);
 	call_readable(m);
 	/* That its transport has read something is not yet a word of the client. */
@@ -126,13 +126,12 @@ evented_try_input(struct evented *m)
 	int n;
 
 	c->drained = false;
-	c->mood->left = 1;
 	conns_lend(evented_mood_of(&m->c)->conns, c);
 	n = conn_fill(c, CONN_INPUT_CHUNK);
 	if (n > 0)
 		call_readable(m);
 	else
-		look_after_input(m, consumed(c));
+		look_after_input(m, evented_consumed(c));
 	return n != -EAGAIN;
 }
 
@@ -172,6 +171,6 @@ evented_deliver_again(struct evented *m)
 	else if (buf_length(&c->in) > c->taken)
 		call_readable(m);
 	else
-		look_after_input(m, consumed(c));
+		look_after_input(m, evented_consumed(c));
 }
 

@@ -189,7 +189,7 @@ start_anew(struct tend_conn *c)
 	c->drained = false;
 	c->balks = 0;
 	c->want = 0;
-	c->read_want = POLLIN;
+	c->read_want = 0;
 	if (!conn_is_plain(c) && c->mood->wrapped != NULL)
 		c->mood->wrapped(c);
 }

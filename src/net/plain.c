@@ -33,7 +33,7 @@ plain_read(struct tend_conn *c, void *into, size_t size)
 }
 
 /* A function of its own: threads that sleep in a call find what is on the stack cold. */
-static __attribute__((noinline)) ssize_t
+ASIDE static ssize_t
 send_many(struct tend_conn *c, const struct iovec *parts, int count)
 {
 	/* sendmsg() and not writev(): a client that is gone must not cost us a SIGPIPE. */

@@ -288,9 +288,7 @@ open_mood(struct crowd *crowd)
 	if (all == NULL)
 		return server_fail(srv, EX_OSERR, -ENOMEM, "out of memory");
 	all->drains.seconds = srv->settings.value.linger_timeout;
-	all->stall = clock_from_seconds(srv->settings.value.stall_warning);
-	all->stalled = stalled;
-	all->stalled_data = srv;
+	conns_watch_stalls(all, clock_from_seconds(srv->settings.value.stall_warning), stalled, srv);
 	if (h->readable == NULL || parcels_needs_fibers(srv))
 		r = open_fibers(crowd);
 	if (h->readable != NULL) {
