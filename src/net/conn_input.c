@@ -172,6 +172,7 @@ await_input(struct tend_conn *c)
 	return r == -EAGAIN ? r : tell_end(c, r);
 }
 
+/* A read of at most `size` bytes has brought `n`. */
 INLINE void
 count(struct tend_conn *c, ssize_t n, size_t size)
 {
@@ -182,7 +183,7 @@ count(struct tend_conn *c, ssize_t n, size_t size)
 	c->more = (uint8_t)((c->more & MORE_SURELY) | ((size_t)n >= size ? MORE_MAYBE : 0));
 }
 
-/* A read of at most `size` bytes has brought `n`. */
+/* The same, and what it says about the next read. */
 INLINE ssize_t
 got(struct tend_conn *c, ssize_t n, size_t size)
 {
@@ -199,7 +200,8 @@ got_nothing(struct tend_conn *c, ssize_t n, bool patient)
 	if (patient && is_end_of_wait(c, n))
 		return tell_end(c, n);
 	c->read_want = 0;
-	c->more = 0;
+	if (n != -ENOMEM)
+		c->more = 0;
 	if (n == -EAGAIN) {
 		c->drained = true;
 		if (c->want != POLLIN)
