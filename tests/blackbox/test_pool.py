@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import looking
 import pools
 import tend
 from pools import SECOND, ask, board, busy_clients, close_all, pid_of, start_pool, visit
@@ -250,9 +251,10 @@ def test_simple_pool_has_exactly_max_servers_workers(start):
 
 # ---- TTIN and TTOU ----
 
-def test_ttin_and_ttou_change_the_simple_pool(start):
+def test_ttin_and_ttou_change_the_simple_pool(start, directory):
     """NS-PFS-16, NS-SIG-07, NS-SIG-08, NS-FIX-15"""
-    server = start_pool(start, 'PreForkSimple', 2, 'log_level', 3)
+    path = f'{directory}/control'
+    server = start_pool(start, 'PreForkSimple', 2, 'log_level', 3, 'control', path)
     for count in (3, 4):
         server.signal(signal.SIGTTIN)
         wait_for_workers(server, count)
@@ -263,6 +265,9 @@ def test_ttin_and_ttou_change_the_simple_pool(start):
     for _ in range(3):
         server.signal(signal.SIGTTOU)
         visit(server)
+    # It has taken the signals before it answers. Two at a time it would take by number.
+    with looking.Control(path) as control:
+        control.status()
     assert wait_for_workers(server, 1)
     server.signal(signal.SIGTTIN)
     wait_for_workers(server, 2)

