@@ -14,135 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static bool
-is_alive(const struct evented *m)
-{
-	return m->phase != EVENTED_DEAD;
-}
-
 static struct conns *
 conns(const struct evented *m)
 {
 	return evented_mood_of(&m->c)->conns;
-}
-
-/* ---- the end ---- */
-
-/* Quiet at once; told of and freed at the end of the turn. */
-static void
-die(struct evented *m)
-{
-	m->phase = EVENTED_DEAD;
-	tend_watch_stop(&m->watch);
-	tend_timer_stop(&m->timer);
-	conns_attend(m);
-}
-
-void
-evented_closing(struct tend_conn *c, bool lives_on)
-{
-	if (lives_on)
-		tend_watch_stop(&evented_of(c)->watch);
-	else
-		watch_drop(&evented_of(c)->watch);
-}
-
-static void
-tell_finishing(struct evented *m)
-{
-	struct evented_mood *mood = evented_mood_of(&m->c);
-
-	if (m->finished)
-		return;
-	m->finished = true;
-	if (mood->finishing != NULL)
-		mood->finishing(&m->c);
-}
-
-/* All output has left, or never will. */
-static void
-part(struct evented *m)
-{
-	conn_part(&m->c);
-	die(m);
-}
-
-static void
-cut(struct evented *m)
-{
-	if (m->c.open)
-		conn_cut(&m->c);
-	die(m);
-}
-
-/* What conn_close() and tend_abort() do in this mood. */
-static bool
-take_over_close(struct tend_conn *c, bool abort)
-{
-	struct evented *m = evented_of(c);
-	bool early = m->phase == EVENTED_CONNECTING || m->phase == EVENTED_SHAKING || m->shakes;
-
-	tell_finishing(m);
-	if (!is_alive(m))
-		return true;
-	if (abort || early || c->broken != 0) {
-		cut(m);
-		return true;
-	}
-	if (m->phase != EVENTED_CLOSING)
-		evented_touch(m);
-	m->phase = EVENTED_CLOSING;
-	m->armed = false;
-	conn_stdio_flush(c);
-	if (conn_unsent(c) > 0 && c->sending == SENDING_NOT)
-		tend_flush(c);
-	if (!is_alive(m)) /* a marker was quicker */
-		return true;
-	if (c->sending == SENDING_NOT && (c->broken != 0 || conn_unsent(c) == 0))
-		part(m);
-	else
-		conns_attend(m);
-	return true;
-}
-
-void
-evented_fail(struct evented *m, int error)
-{
-	if (m->failing || !is_alive(m))
-		return;
-	m->failing = true;
-	m->result = error;
-	if (m->hooks->failed != NULL && m->phase != EVENTED_CLOSING)
-		m->hooks->failed(&m->c, error);
-	if (!is_alive(m))
-		return;
-	tell_finishing(m);
-	if (is_alive(m))
-		cut(m);
-}
-
-void
-evented_forget(struct evented *m)
-{
-	m->forgotten = true;
-	die(m);
-}
-
-void
-evented_free(struct evented *m)
-{
-	struct evented_mood *mood = evented_mood_of(&m->c);
-
-	m->is_due = true; /* never again, whatever the hook asks for */
-	if (m->forgotten)
-		; /* who knows of it knows */
-	else if (mood->closed != NULL)
-		mood->closed(&m->c);
-	else if (m->hooks != NULL && m->hooks->closed != NULL)
-		m->hooks->closed(&m->c);
-	conn_done(&m->c);
-	mood->conns->count--;
-	free(m);
 }
 
 /* ---- time ---- */
@@ -254,7 +129,7 @@ send_queued(struct evented *m)
 		tend_flush(c);
 	if (conn_queued(c) < before)
 		evented_touch(m);
-	if (is_alive(m) && c->ending && conn_unsent(c) == 0 && c->write_want == 0)
+	if (evented_is_alive(m) && c->ending && conn_unsent(c) == 0 && c->write_want == 0)
 		conn_end_output(c);
 }
 
@@ -281,7 +156,7 @@ queued(struct tend_conn *c)
 	struct evented *m = evented_of(c);
 
 	m->owes_drained = true;
-	if (!m->inside && is_alive(m))
+	if (!m->inside && evented_is_alive(m))
 		conns_attend(m);
 }
 
@@ -309,7 +184,7 @@ be_silent(struct evented *m)
 	if (m->hooks->timed_out != NULL)
 		m->hooks->timed_out(c);
 	m->inside = false;
-	if (is_alive(m) && (over ? conn_expired(c) : m->hooks->timed_out == NULL)) {
+	if (evented_is_alive(m) && (over ? conn_expired(c) : m->hooks->timed_out == NULL)) {
 		m->result = -ETIMEDOUT;
 		tend_close(c);
 	}
@@ -508,18 +383,18 @@ settle_open(struct evented *m)
 	struct tend_conn *c = &m->c;
 
 	send_queued(m);
-	if (is_alive(m) && c->broken != 0)
+	if (evented_is_alive(m) && c->broken != 0)
 		evented_fail(m, c->broken);
-	if (!is_alive(m))
+	if (!evented_is_alive(m))
 		return;
 	if (m->phase == EVENTED_CLOSING) {
 		if (conn_unsent(c) == 0)
-			part(m);
+			evented_part(m);
 		return;
 	}
 	tell_drained(m);
 	/* What the hook wrote leaves next turn: nobody else waits for one that never ends. */
-	if (is_alive(m) && conn_unsent(c) > 0 && c->write_want == 0)
+	if (evented_is_alive(m) && conn_unsent(c) > 0 && c->write_want == 0)
 		conns_attend(m);
 }
 
@@ -531,7 +406,7 @@ settle_all(struct evented *m)
 
 	if (m->phase == EVENTED_OPEN || m->phase == EVENTED_CLOSING)
 		settle_open(m);
-	if (!is_alive(m))
+	if (!evented_is_alive(m))
 		return;
 	conn_take_back(c);
 	m->full = m->full && evented_is_full(m);
@@ -597,7 +472,7 @@ retimed(struct tend_conn *c)
 	struct evented *m = evented_of(c);
 
 	evented_touch(m);
-	if (is_alive(m) && m->phase != EVENTED_HELD)
+	if (evented_is_alive(m) && m->phase != EVENTED_HELD)
 		evented_arm(m);
 }
 
@@ -609,7 +484,7 @@ evented_mood_init(struct evented_mood *mood, struct conns *all)
 			.wait = evented_never_waits,
 			.queued = queued,
 			.never_waits = true,
-			.close = take_over_close,
+			.close = evented_close,
 			.changed = evented_changed,
 			.retimed = retimed,
 			.closing = evented_closing,

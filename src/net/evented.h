@@ -316,6 +316,16 @@ void evented_settle(struct evented *m); /* after a hook: sends, closes, waits */
 void evented_due(struct evented *m);    /* what was put off to the end of the turn */
 void evented_arm(struct evented *m);    /* the timer, for what it waits for now */
 void evented_free(struct evented *m);
+static inline bool
+evented_is_alive(const struct evented *m)
+{
+	return m->phase != EVENTED_DEAD;
+}
+
+/* In evented_end.c. What conn_close() and tend_abort() do in this mood. */
+bool evented_close(struct tend_conn *c, bool abort);
+/* All output has left, or never will. */
+void evented_part(struct evented *m);
 /* The connection lets go of its descriptor. Not later: the number may be another's in a moment. */
 void evented_closing(struct tend_conn *c, bool lives_on);
 int  evented_interest(struct evented *m);
