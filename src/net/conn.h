@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <tend/conn.h>
@@ -59,7 +60,8 @@ struct conn_mood {
 	const atomic_bool *traced;
 	/* For who looks on from outside: bytes that its connections move. NULL: nobody does. */
 	struct conn_traffic *traffic;
-	/* One connection may move so many bytes before the others get a look; 0: there are none. */
+	/* One connection may move so many bytes before the others get a look; 0: there are none. Where nobody
+	   waits it may move what one call does: nothing is ever left. */
 	int64_t share, left;
 	/* Where many connections share a process: output was queued, and nobody is going to wait for it
 	   to leave. NULL in the blocking mood. */
@@ -215,7 +217,7 @@ struct tend_conn {
 			uint8_t sending;      /* enum conn_sending */
 			int16_t broken;       /* the error that ended output, 0: none */
 			int16_t input_error;
-			uint8_t balks;        /* of its transport, one after the other */
+			bool    final_told;   /* that no more input will be waited for */
 			/* What the transport needs to go on: POLLIN, POLLOUT, CONN_LATER... */
 			uint8_t want;
 			uint8_t read_want;    /* ...of a read; 0 is POLLIN... */
@@ -235,7 +237,7 @@ struct tend_conn {
 	bool    starved;    /* a call of the handler found no (more) input */
 	char    lent;
 	bool    unread;     /* input was refused or left lying: linger before closing */
-	bool    final_told; /* that no more input will be waited for */
+	uint8_t balks;      /* of its transport, one after the other */
 	bool    in_pieces;  /* a call gathers input until it has a line */
 	bool    in_stream;  /* stdio_out is writing to us */
 	bool    timed_out;  /* a wait met its deadline */
@@ -255,6 +257,9 @@ struct tend_conn {
 	void                  *user;
 	void (*user_release)(void *);
 };
+
+_Static_assert(offsetof(struct tend_conn, transport) == offsetof(struct tend_conn, special) + 16,
+    "what is special is looked at as a whole");
 
 /* Zeroed storage is initialised too; conn_init is for storage that is not. */
 void conn_init(struct tend_conn *c);

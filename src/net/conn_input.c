@@ -123,8 +123,8 @@ has_drained(struct tend_conn *c, size_t got, size_t asked)
 {
 	struct conn_mood *mood = c->mood;
 
-	/* Others who share the process get a look at it now and then. */
-	if (mood->share != 0 && (mood->left -= (int64_t)got) <= 0)
+	/* Others who share the process get a look at it now and then; where nobody waits, after each read. */
+	if (mood->never_waits || (mood->share != 0 && (mood->left -= (int64_t)got) <= 0))
 		return true;
 	return got < asked && conn_pending(c) == 0;
 }
@@ -174,9 +174,10 @@ await_input(struct tend_conn *c)
 
 /* A read of at most `size` bytes has brought `n`. */
 INLINE void
-count(struct tend_conn *c, ssize_t n, size_t size)
+came(struct tend_conn *c, ssize_t n, size_t size)
 {
 	c->heard = true;
+	c->balks = 0;
 	if (c->mood->traffic != NULL)
 		conn_traffic_add(&c->mood->traffic->received, (size_t)n);
 	c->received += (uint32_t)n;
@@ -187,7 +188,7 @@ count(struct tend_conn *c, ssize_t n, size_t size)
 INLINE ssize_t
 got(struct tend_conn *c, ssize_t n, size_t size)
 {
-	count(c, n, size);
+	came(c, n, size);
 	c->read_want = 0;
 	c->drained = has_drained(c, (size_t)n, size);
 	return n;
@@ -204,7 +205,10 @@ got_nothing(struct tend_conn *c, ssize_t n, bool patient)
 		c->more = 0;
 	if (n == -EAGAIN) {
 		c->drained = true;
-		if (c->want != POLLIN)
+		/* What every read waits for is nothing special. */
+		if (c->want == POLLIN)
+			c->want = 0;
+		else
 			c->read_want = c->want;
 		return n;
 	}
@@ -386,7 +390,7 @@ take_at_once(struct tend_conn *c, char **data)
 	if (UNLIKELY(n <= 0 || (size_t)n > size))
 		return took_nothing(c, n);
 	buf_added(&c->in, (size_t)n);
-	count(c, n, size);
+	came(c, n, size);
 	c->drained = true; /* one read, and the others get a look */
 	c->taken = (uint32_t)n;
 	*data = c->in.base;

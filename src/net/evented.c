@@ -71,7 +71,7 @@ evented_arm(struct evented *m)
 /* ---- what is waited for ---- */
 
 HOT static unsigned
-wanted(struct evented *m)
+wanted_events(struct evented *m)
 {
 	struct tend_conn *c = &m->c;
 	unsigned events = evented_bits(c->write_want);
@@ -89,8 +89,7 @@ wanted(struct evented *m)
 
 /*
  * TCP alone, with nothing over it: on a unix socket a read stops at what came with a descriptor, in SCTP at
- * the end of a message.
- * Nobody is asked before the first wait, which many connections never come to.
+ * the end of a message. Nobody is asked before the first wait, which many connections never come to.
  */
 static bool
 edges_are_enough(struct evented *m)
@@ -103,13 +102,14 @@ edges_are_enough(struct evented *m)
 		                   protocol == IPPROTO_TCP
 		               ? EDGES_ENOUGH
 		               : EDGES_NOT;
-	return m->edges == EDGES_ENOUGH && m->c.transport == m->c.listener->transport;
+	return m->edges == EDGES_ENOUGH && m->c.transport == m->c.listener->transport &&
+	    m->c.transport->pending == NULL;
 }
 
 HOT int
 evented_interest(struct evented *m)
 {
-	unsigned events = wanted(m);
+	unsigned events = wanted_events(m);
 
 	if (events == TEND_READ && m->phase == EVENTED_OPEN && edges_are_enough(m))
 		events |= WATCH_EDGE;
@@ -175,7 +175,7 @@ be_silent(struct evented *m)
 	}
 	evented_touch(m);
 	/* It may have spoken while the others kept us from listening. */
-	if (!over && evented_reads(m) && evented_try_input(m)) {
+	if (!over && evented_reads(m) && evented_try_input(m, CONN_INPUT_CHUNK)) {
 		evented_settle(m);
 		return;
 	}
@@ -284,8 +284,32 @@ static void (*const happen[])(struct evented *m, unsigned events) = {
 INLINE bool
 only_reads(const struct evented *m)
 {
-	return evented_is_calm(m) && (m->watch.wanted & ~(unsigned)WATCH_EDGE) == TEND_READ && m->c.more == 0 &&
-	    (!m->owes_drained || m->hooks->drained == NULL);
+	unsigned wanted = m->watch.wanted;
+
+	return evented_is_calm(m) && (!m->owes_drained || m->hooks->drained == NULL) &&
+	    (wanted == TEND_READ || (wanted == (TEND_READ | WATCH_EDGE) && m->c.more == 0));
+}
+
+/* True: some of what is queued has left. */
+INLINE bool
+sends(struct evented *m)
+{
+	struct tend_conn *c = &m->c;
+	size_t before = buf_length(&c->out);
+
+	if (before == 0 || m->phase != EVENTED_OPEN || c->write_want != 0 || !conn_is_simple(c))
+		return false;
+	conn_send_buffer(c);
+	return buf_length(&c->out) < before;
+}
+
+/* Until the next event. */
+INLINE void
+rest(struct conns *all, struct evented *m)
+{
+	m->owes_drained = false;
+	conn_take_back(&m->c);
+	conns_shed(all, &m->c);
 }
 
 /*
@@ -303,20 +327,17 @@ hear(struct conns *all, struct evented *m, int64_t now)
 	m->inside = true;
 	m->hooks->readable(c);
 	m->inside = false;
-	if (c->received != received)
+	if (sends(m) || c->received != received)
 		m->active_at = now;
-	if (buf_length(&c->out) > 0 && conn_is_ordinary(c) && m->phase == EVENTED_OPEN && conn_is_simple(c)) {
+	if (LIKELY(only_reads(m) && c->drained && buf_length(&c->in) == c->taken && c->transport->pending == NULL)) {
+		rest(all, m);
+		return true;
+	}
+	received = c->received;
+	evented_has_heard(m, before);
+	if (c->received != received || c->input_ended)
 		m->active_at = now;
-		conn_send_buffer(c);
-	}
-	if (UNLIKELY(!only_reads(m) || buf_length(&c->in) > c->taken || c->transport->pending != NULL)) {
-		evented_has_heard(m, before);
-		return false;
-	}
-	m->owes_drained = false;
-	conn_take_back(c);
-	conns_shed(all, c);
-	return true;
+	return false;
 }
 
 HOT void
@@ -425,21 +446,12 @@ settle_all(struct evented *m)
 HOT void
 evented_settle(struct evented *m)
 {
-	struct tend_conn *c = &m->c;
-	size_t before = buf_length(&c->out);
-
-	if (m->phase == EVENTED_OPEN && before > 0 && c->write_want == 0 && conn_is_simple(c)) {
-		conn_send_buffer(c);
-		if (buf_length(&c->out) < before)
-			evented_touch(m);
-	}
-	if (!only_reads(m)) {
+	if (sends(m))
+		evented_touch(m);
+	if (only_reads(m))
+		rest(conns(m), m);
+	else
 		settle_all(m);
-		return;
-	}
-	m->owes_drained = false;
-	conn_take_back(c);
-	conns_shed(conns(m), c);
 }
 
 void

@@ -136,6 +136,9 @@ struct evented {
 	struct tend_timer timer;
 };
 
+_Static_assert(offsetof(struct evented, is_due) == offsetof(struct evented, state) + 8,
+    "how it stands is looked at as a whole");
+
 static inline struct evented *
 evented_of(struct tend_conn *c)
 {
@@ -360,7 +363,7 @@ evented_reads(const struct evented *m)
 INLINE bool
 evented_is_calm(const struct evented *m)
 {
-	const struct evented calm = { .phase = EVENTED_OPEN, .armed = true };
+	static const struct evented calm = { .phase = EVENTED_OPEN, .armed = true };
 
 	return m->state == calm.state && conn_is_calm(&m->c);
 }
@@ -383,10 +386,10 @@ evented_consumed(const struct tend_conn *c)
 bool evented_is_full(const struct evented *m);
 /* There is input, or the end of it. */
 void evented_take_input(struct evented *m);
-/* Its hook has run for input, and had consumed() so much before: what did it leave? */
+/* Its hook has run for input, and had come so far before (evented_consumed()): what did it leave? */
 void evented_has_heard(struct evented *m, uint32_t before);
 /* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
-bool evented_try_input(struct evented *m);
+bool evented_try_input(struct evented *m, size_t room);
 /* Input that is here already, and of which no event will tell; and its delivery. */
 bool evented_delivers_again(struct evented *m);
 void evented_deliver_again(struct evented *m);

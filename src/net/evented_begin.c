@@ -43,8 +43,8 @@ static void
 open_now(struct evented *m)
 {
 	m->phase = EVENTED_OPEN;
+	m->armed = false; /* nor is it looked for the right things: evented_settle() sees to both */
 	evented_touch(m);
-	evented_arm(m);
 	m->inside = true;
 	if (m->hooks->connected != NULL)
 		m->hooks->connected(&m->c);
@@ -136,6 +136,8 @@ evented_changed(struct tend_conn *c, bool shakes)
 	if (m->phase == EVENTED_CONNECTING)
 		return;
 	m->again = true; /* what was received before: no event will tell of it */
+	c->more |= MORE_MAYBE; /* a read of the other that came short has told nothing to this one */
+	m->armed = false; /* all that it waits for is looked at anew */
 	conns_attend(m);
 	if (!shakes)
 		return;
@@ -189,7 +191,7 @@ open_and_look(struct evented *m)
 	m->armed = false;
 	evented_touch(m);
 	if (evented_reads(m))
-		evented_try_input(m);
+		evented_try_input(m, CONN_INPUT_CHUNK);
 }
 
 void

@@ -1,7 +1,8 @@
 /*
  * Input in the evented mood: one read for each event, the hook, and what the hook left lying. Either
  * more input brings its next call, or it stopped half-way and is called again in the next turn; and
- * what nobody reads is taken out of the kernel, so that it is not reported without end.
+ * what nobody reads is taken out of the kernel, so that it is not reported without end. Where the kernel
+ * tells of input once (WATCH_EDGE), what one read has not taken is gone on with in the next turn.
  */
 #include "net/evented.h"
 
@@ -110,7 +111,7 @@ evented_take_input(struct evented *m)
 	struct tend_conn *c = &m->c;
 	uint32_t before = c->received;
 
-	c->drained = false; /* for one read: the loop tells of more */
+	c->drained = false; /* for one read */
 	conns_lend(evented_mood_of(&m->c)->conns, c);
 	call_readable(m);
 	/* That its transport has read something is not yet a word of the client. */
@@ -120,14 +121,14 @@ evented_take_input(struct evented *m)
 
 /* What has come already is delivered, but the hook is not called for nothing. True: there was some. */
 bool
-evented_try_input(struct evented *m)
+evented_try_input(struct evented *m, size_t room)
 {
 	struct tend_conn *c = &m->c;
 	int n;
 
 	c->drained = false;
 	conns_lend(evented_mood_of(&m->c)->conns, c);
-	n = conn_fill(c, CONN_INPUT_CHUNK);
+	n = conn_fill(c, room);
 	if (n > 0)
 		call_readable(m);
 	else
@@ -143,17 +144,20 @@ evented_delivers_again(struct evented *m)
 	    (m->again && m->phase == EVENTED_OPEN && !m->paused && !evented_is_throttled(m));
 }
 
-/* True: there was some. */
+/* It comes in large pieces: who sends much is the usual reason that there is some. True: there was. */
 static bool
 take_untold(struct evented *m)
 {
-	if (!evented_has_untold(m))
+	uint32_t before = m->c.received;
+	bool some;
+
+	if (!evented_has_untold(m) || conn_expired(&m->c))
 		return false;
 	m->full = evented_is_full(m);
-	if (m->full || !evented_try_input(m))
-		return false;
-	evented_touch(m);
-	return true;
+	some = !m->full && evented_try_input(m, EVENTED_SHARE);
+	if (m->c.received != before || m->c.input_ended)
+		evented_touch(m);
+	return some;
 }
 
 void

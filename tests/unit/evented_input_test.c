@@ -643,6 +643,81 @@ input_of_a_short_pause_is_heard(void **state)
 	TURN_UNTIL(scene.heard_size == 5);
 }
 
+/* A transport that reads a record at a time and leaves the next in the kernel: its length, and as many bytes. */
+static ssize_t
+read_record(struct tend_conn *c, void *into, size_t size)
+{
+	unsigned char length;
+	ssize_t n = tend_below_read(c, &length, 1);
+
+	if (n <= 0)
+		return n;
+	assert_true(length <= size);
+	return tend_below_read(c, into, length);
+}
+
+static const struct tend_transport records = {
+	.name = "records",
+	.read = read_record,
+	.write = tend_below_write,
+	.pending = tend_below_pending,
+	.shutdown = tend_below_shutdown,
+};
+
+/* It is put over a connection that was told once till then, from outside of its hooks. */
+static void
+records_behind_the_first_are_heard(void **state)
+{
+	struct meeting *m = *state;
+
+	turn();
+	assert_int_equal(tend_conn_set_transport(scene.c, &records, NULL), 0);
+	turns(3);
+	assert_false(is_told_once());
+	client_says(m, "\003one\003two\005three");
+	TURN_UNTIL(scene.heard_size == 11);
+	assert_string_equal(scene.heard, "onetwothree");
+	turns(3);
+	client_says(m, "\004four\004five");
+	TURN_UNTIL(scene.heard_size == 19);
+}
+
+static void
+put_records_over(struct tend_conn *c)
+{
+	scene.on_readable = listen_to;
+	assert_int_equal(tend_conn_set_transport(c, &records, NULL), 0);
+}
+
+/* The same from inside, by a hook that is told of them. */
+static void
+records_that_were_there_before_their_transport_are_heard(void **state)
+{
+	struct meeting *m = *state;
+
+	turn();
+	scene.on_readable = put_records_over;
+	client_says(m, "\003one\003two\005three");
+	TURN_UNTIL(scene.heard_size == 11);
+	assert_string_equal(scene.heard, "onetwothree");
+}
+
+/* A client is not silent because nobody listens. */
+static void
+unread_input_counts_as_a_word_of_the_client(void **state)
+{
+	struct meeting *m = *state;
+
+	turn();
+	scene.on_readable = take_nothing;
+	client_says(m, "abc");
+	TURN_UNTIL(tend_conn_buffered(scene.c) == 3);
+	scene.m->active_at = 0;
+	client_says(m, "def");
+	TURN_UNTIL(tend_conn_buffered(scene.c) == 6);
+	assert_true(scene.m->active_at > 0);
+}
+
 int
 main(void)
 {
@@ -674,6 +749,9 @@ main(void)
 		ON_TCP(input_behind_urgent_data_is_heard),
 		ON_PLAIN(input_told_of_while_it_was_throttled_is_heard),
 		ON_ALL(input_of_a_short_pause_is_heard),
+		ON_PLAIN(records_behind_the_first_are_heard),
+		ON_PLAIN(records_that_were_there_before_their_transport_are_heard),
+		ON_PLAIN(unread_input_counts_as_a_word_of_the_client),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
