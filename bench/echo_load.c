@@ -1,6 +1,6 @@
 /*
- * The other client of the benchmarks: connections that stay, to an echo server on 127.0.0.1. Each keeps
- * a number of messages under way and checks every byte that comes back.
+ * The other client of the benchmarks: connections that stay, to an echo server on 127.0.0.1 or on a
+ * unix socket. Each keeps a number of messages under way and checks every byte that comes back.
  *
  * bench/run looks at the server between the steps, so each step waits to be told:
  *
@@ -23,6 +23,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@
 struct options {
 	long port, connections, size, depth, messages, warm_up, push;
 	double seconds;
+	const char *path; /* of a unix socket; NULL: a port */
 };
 
 struct conn {
@@ -164,26 +166,46 @@ raise_descriptors(void)
 		client_fail("have so many descriptors");
 }
 
-/*
- * Blocks until connected: on loopback that waits for nothing but room in the server's queue. From
- * 127.0.0.1, and when its ports may run out from 127.0.0.2 and so on.
- */
+/* From 127.0.0.1, and when its ports may run out from 127.0.0.2 and so on. */
+static int
+connect_tcp(long number)
+{
+	struct sockaddr_in to = client_target(options.port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	if (fd < 0)
+		client_fail("make a socket");
+	if (client_bind(fd, 1 + number / PER_SOURCE) < 0)
+		client_fail("bind a source address");
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		client_fail("connect");
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		client_fail("set TCP_NODELAY");
+	return fd;
+}
+
+static int
+connect_unix(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		client_fail("make a socket");
+	memcpy(to.sun_path, options.path, strlen(options.path) + 1);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		client_fail("connect");
+	return fd;
+}
+
+/* Blocks until connected: that waits for nothing but room in the server's queue. */
 static void
 open_connection(struct conn *c)
 {
-	struct sockaddr_in to = client_target(options.port);
 	struct epoll_event e = { .events = EPOLLIN, .data.u32 = (uint32_t)(c - conns) };
-	int on = 1;
 
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		client_fail("make a socket");
-	if (client_bind(c->fd, 1 + (c - conns) / PER_SOURCE) < 0)
-		client_fail("bind a source address");
-	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		client_fail("connect");
-	if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-	    epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
+	c->fd = options.path != NULL ? connect_unix() : connect_tcp(c - conns);
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) < 0)
 		client_fail("watch a connection");
 }
 
@@ -405,6 +427,10 @@ parse_option(const char *name, const char *value)
 {
 	size_t i;
 
+	if (strcmp(name, "--path") == 0 && strlen(value) < sizeof(((struct sockaddr_un *)0)->sun_path)) {
+		options.path = value;
+		return true;
+	}
 	if (strcmp(name, "--seconds") == 0) {
 		options.seconds = client_number(name, value, 0.01, 3600);
 		return true;
@@ -427,10 +453,10 @@ parse(int argc, char **argv)
 		.messages = 100000, .warm_up = 1, .seconds = 60 };
 	for (i = 1; i + 1 < argc && parse_option(argv[i], argv[i + 1]); i += 2)
 		;
-	if (i == argc && options.port != 0)
+	if (i == argc && (options.port != 0 || options.path != NULL))
 		return;
-	fprintf(stderr, "usage: echo_load --port N [--connections N] [--size BYTES] [--depth N]\n"
-			"           [--warm-up MESSAGES] [--messages N] [--seconds S] [--push MIB]\n"
+	fprintf(stderr, "usage: echo_load --port N | --path SOCKET\n"
+			"           [--connections N] [--size BYTES] [--depth N] [--warm-up MESSAGES] [--messages N] [--seconds S] [--push MIB]\n"
 			"prints \"ready\"; each line on standard input begins a window, which ends after N\n"
 			"messages or S seconds; end of file ends the program. --push sends and does\n"
 			"not read, then reads it all back.\n");

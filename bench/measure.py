@@ -86,8 +86,9 @@ def idle_worker(master, tree):
 class EchoLoad:
     """echo_load, step by step: connected and warm when made, then go(), then the end."""
 
-    def __init__(self, options, port, **words):
-        command = [os.path.join(options.bench, 'echo_load'), '--port', str(port)]
+    def __init__(self, options, server, **words):
+        where = ('--path', server.path) if server.path else ('--port', str(server.port))
+        command = [os.path.join(options.bench, 'echo_load'), *where]
         for name, value in words.items():
             command += ['--' + name.replace('_', '-'), str(value)]
         self.process = subprocess.Popen(
@@ -142,7 +143,7 @@ class Side:
         server.start(options.server_core)
         # Enough on each connection that all of them have buffers; the rest of the warm-up is shared.
         self.load = EchoLoad(
-            options, server.port, connections=row.connections, size=row.size, depth=row.depth,
+            options, server, connections=row.connections, size=row.size, depth=row.depth,
             warm_up=max(2 * row.depth, options.warm_messages // row.connections),
             seconds=options.seconds,
             messages=row.depth * max(options.messages // options.windows,
@@ -207,7 +208,7 @@ def await_descriptors(master, least):
 
 def warm_memory(options, server):
     """Some traffic, so that what is there once is there; then the memory without any client."""
-    with EchoLoad(options, server.port, connections=64, warm_up=16):
+    with EchoLoad(options, server, connections=64, warm_up=16):
         pass
     tree = settled(server.process.pid)
     time.sleep(0.1)
@@ -218,7 +219,7 @@ def idle_window(options, server):
     base, descriptors = warm_memory(options, server)
     count = options.idle
     master = server.process.pid
-    with EchoLoad(options, server.port, connections=count, warm_up=0, messages=count) as load:
+    with EchoLoad(options, server, connections=count, warm_up=0, messages=count) as load:
         await_descriptors(master, descriptors + count - 64)
         silent = tree_dirty_kib(settled(master))
         seen, _ = load.go()
@@ -232,7 +233,7 @@ def idle_window(options, server):
 
 def slow_window(options, server):
     base, _ = warm_memory(options, server)
-    with EchoLoad(options, server.port, push=options.push) as load:
+    with EchoLoad(options, server, push=options.push) as load:
         load.say()
         taken = json.loads(load.line())['pushed']
         grown = tree_dirty_kib(settled(server.process.pid)) - base

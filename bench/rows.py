@@ -24,6 +24,7 @@ class Entry:
     module: Optional[str] = None    # a peer's Perl module
     program: Optional[str] = None   # a peer's program, where it is not one of ours
     prepare: Optional[Callable] = None
+    path: Optional[str] = None      # of a unix socket, where connections that stay are made
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +120,10 @@ DANGA = perl('Danga::Socket', 'Danga::Socket', '{here}/peers/echo_danga.pl')
 EVENTED = tend('evented', 'echo-evented', 'server_type=Multiplex')
 FIBER = tend('fiber', 'echo', 'server_type=Multiplex')
 FIBER_SMALL = tend('fiber', 'echo-small', 'server_type=Multiplex')
+# Silent TCP clients would stay in the kernel: clients of a unix socket are there at once.
+FIBER_IDLE = dataclasses.replace(
+    tend('fiber', 'echo-small', 'server_type=Multiplex', 'defer_accept=1',
+         'port={scratch}/socket|unix'), path='{scratch}/socket')
 ECHO = (bare('epoll_echo'), EVENTED, FIBER, *LIBRARIES, DANGA)
 THREAD = (bare('thread_echo'), tend('Thread', 'echo-own', 'server_type=Thread', THREADS))
 
@@ -163,7 +168,7 @@ ROWS = (
         Entry('tend', 'tend', ('{bench}/timers_tend',)),
         library('timers_libev', 'libev'), library('timers_libuv', 'libuv'),
         library('timers_libevent', 'libevent')), 'a million timers, ns each'),
-    Row('idle', 'idle', (bare('epoll_echo'), EVENTED, FIBER_SMALL, *LIBRARIES, DANGA),
+    Row('idle', 'idle', (bare('epoll_echo'), EVENTED, FIBER_IDLE, *LIBRARIES, DANGA),
         'memory of connections that do nothing', 10000, 64),
     Row('slow-reader', 'slow', (bare('epoll_echo'), EVENTED, FIBER_SMALL, *LIBRARIES,
                                 *THREAD), 'memory for a client that sends and never reads', 1, 64),
@@ -184,7 +189,8 @@ def is_here(entry, options):
 def resolved(entry, bench):
     """The same entry with the folders filled in."""
     return dataclasses.replace(
-        entry, command=tuple(word.format(bench=bench, here=HERE) for word in entry.command),
+        entry, command=tuple(word.format(bench=bench, here=HERE, scratch='{scratch}')
+                             for word in entry.command),
         prepare=entry.prepare and entry.prepare(bench))
 
 

@@ -41,11 +41,12 @@ class Server:
         self.rounds = []        # a dict for each round
         self.trouble = None     # why it was given up
         self.skipped = None     # why it was not measured, and need not be
-        self.scratch = self.log = self.process = self.port = None
+        self.scratch = self.log = self.process = self.port = self.path = None
 
     def start(self, core):
         self.scratch = tempfile.mkdtemp(prefix='tend-bench-')
-        command = self.entry.command
+        command = [word.format(scratch=self.scratch) for word in self.entry.command]
+        self.path = self.entry.path and self.entry.path.format(scratch=self.scratch)
         self.port = None
         if self.entry.prepare:
             command, self.port = self.entry.prepare(self.scratch)
