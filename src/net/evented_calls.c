@@ -100,9 +100,7 @@ tend_conn_watch(struct tend_conn *c, unsigned events, bool on)
 	}
 	if ((events & TEND_WRITE) != 0)
 		m->app_write = on;
-	if (!m->inside)
-		conns_attend(m);
-	else if (m->again)
+	if (!m->inside || m->again)
 		conns_attend(m);
 	return 0;
 }
