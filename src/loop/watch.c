@@ -161,7 +161,7 @@ watch_change(struct tend_watch *w, unsigned events)
 	return 0;
 }
 
-int
+HOT int
 tend_watch_change(struct tend_watch *w, unsigned events)
 {
 	return watch_change(w, events & (ASKED | TEND_EXCLUSIVE));

@@ -136,6 +136,13 @@ conn_traffic_add(_Atomic uint64_t *word, size_t n)
 	    memory_order_relaxed);
 }
 
+/* A connection of this mood has moved `n` bytes more. True: now the others get a look. */
+static inline bool
+conn_spends_share(struct conn_mood *mood, size_t n)
+{
+	return mood->share != 0 && (mood->left -= (int64_t)n) <= 0;
+}
+
 /* Its interrupt_fd is readable: empties it. True when nobody need be asked what that means. */
 bool conn_interrupted(const struct conn_mood *mood);
 

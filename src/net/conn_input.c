@@ -121,12 +121,7 @@ read_once(struct tend_conn *c, void *into, size_t size)
 INLINE bool
 has_drained(struct tend_conn *c, size_t got, size_t asked)
 {
-	struct conn_mood *mood = c->mood;
-
-	/* Others who share the process get a look at it now and then; where nobody waits, after each read. */
-	if (mood->never_waits || (mood->share != 0 && (mood->left -= (int64_t)got) <= 0))
-		return true;
-	return got < asked && conn_pending(c) == 0;
+	return conn_spends_share(c->mood, got) || (got < asked && conn_pending(c) == 0);
 }
 
 /* What a wait may come to, and a read may not. */

@@ -137,13 +137,9 @@ let_a_turn_pass(struct tend_conn *c)
 static int
 share(struct tend_conn *c, ssize_t sent, int64_t *until)
 {
-	struct conn_mood *mood = c->mood;
-
 	if (conn_queue_is_due(c))
 		return let_a_turn_pass(c);
-	if (mood->share == 0 || (mood->left -= sent) > 0)
-		return 0;
-	return wait_to_send(c, POLLOUT, until);
+	return conn_spends_share(c->mood, (size_t)sent) ? wait_to_send(c, POLLOUT, until) : 0;
 }
 
 static ssize_t

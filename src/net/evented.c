@@ -10,7 +10,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -223,14 +222,6 @@ has_hung_up(struct evented *m)
 		evented_fail(m, -EPIPE);
 }
 
-INLINE bool
-can_read(struct evented *m, unsigned events)
-{
-	struct tend_conn *c = &m->c;
-
-	return (events & evented_bits(conn_read_want(c))) != 0 && evented_reads(m);
-}
-
 static void
 happen_to_open(struct evented *m, unsigned events)
 {
@@ -238,7 +229,7 @@ happen_to_open(struct evented *m, unsigned events)
 
 	if ((events & WATCH_MORE) != 0)
 		c->more = MORE_MAYBE | MORE_SURELY;
-	if (can_read(m, events))
+	if ((events & evented_bits(conn_read_want(c))) != 0 && evented_reads(m))
 		evented_take_input(m);
 	if (m->phase == EVENTED_OPEN && (events & (evented_bits(c->write_want) | TEND_WRITE)) != 0) {
 		c->write_want = 0;

@@ -319,12 +319,6 @@ void evented_settle(struct evented *m); /* after a hook: sends, closes, waits */
 void evented_due(struct evented *m);    /* what was put off to the end of the turn */
 void evented_arm(struct evented *m);    /* the timer, for what it waits for now */
 void evented_free(struct evented *m);
-static inline bool
-evented_is_alive(const struct evented *m)
-{
-	return m->phase != EVENTED_DEAD;
-}
-
 /* In evented_end.c. What conn_close() and tend_abort() do in this mood. */
 bool evented_close(struct tend_conn *c, bool abort);
 /* All output has left, or never will. */
@@ -341,6 +335,12 @@ int  evented_may_change(const struct evented *m);
 void evented_fiber_event(struct evented *m, unsigned events);
 void evented_fiber_due(struct evented *m);
 void evented_fiber_time(struct evented *m);
+
+static inline bool
+evented_is_alive(const struct evented *m)
+{
+	return m->phase != EVENTED_DEAD;
+}
 
 /* More output than the mark: who does not read his answers is not asked for more. */
 static inline bool

@@ -43,7 +43,7 @@ static void
 open_now(struct evented *m)
 {
 	m->phase = EVENTED_OPEN;
-	m->armed = false; /* nor is it looked for the right things: evented_settle() sees to both */
+	m->armed = false; /* what it waits for is another thing now: evented_settle() sees to that */
 	evented_touch(m);
 	m->inside = true;
 	if (m->hooks->connected != NULL)
